@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * env.h - the only way from Loam to files, locks and clocks. Floor 1.
+ *
+ * One vtable with three drivers: env_posix (the real thing), env_mem (files in memory), env_fault
+ * (env_mem that forgets what was not synced and fails on demand; testing builds only). Everything
+ * above this floor uses names, offsets and these calls, and nothing else: no path separators, no
+ * mmap, no hard links. (A later driver can put a volume into a distributed store.)
+ *
+ * Names are plain file names inside one env_dir. Files are written front to back at explicit
+ * offsets, closed, and then never changed. Errors: IO unless said otherwise; NO_SPACE for ENOSPC,
+ * EDQUOT; NOT_FOUND for an absent name. A short write or EINTR is continued by the driver; a call
+ * returns with all bytes written or an error. A failed sync is never retried: see db/poison.
+ *
+ * Thread: any for env and env_dir; one env_file may be read by many threads, written by one.
+ */
+#ifndef LOAM_ENV_ENV_H
+#define LOAM_ENV_ENV_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/attrs.h"
+#include "base/status.h"
+
+struct env;
+struct env_dir;
+struct env_file;
+
+/* What a driver can do beyond the basics; callers must work without. */
+enum env_capability {
+    ENV_CAN_LINK = 1,      /* env_link() makes a second name of a closed file. */
+    ENV_CAN_MAP_WRITE = 2, /* env_file_map() maps allocated space of a file opened for writing. */
+};
+
+/* Called once per name by env_list(); returning other than LOAM_OK ends the listing with that code.
+ */
+typedef int (*env_list_fn)(void *context, const char *name);
+
+struct env_file_ops {
+    /* Reads up to size bytes at offset to data; *read < size only at the end of the file. */
+    int (*read)(struct env_file *file,
+                uint64_t offset,
+                void *data,
+                size_t size,
+                size_t *read,
+                struct loam_error *err);
+    int (*write)(struct env_file *file,
+                 uint64_t offset,
+                 const void *data,
+                 size_t size,
+                 struct loam_error *err);
+    /* Makes data and size durable (fdatasync). */
+    int (*sync)(struct env_file *file, struct loam_error *err);
+    int (*size)(struct env_file *file, uint64_t *size, struct loam_error *err);
+    /* Allocates disk space of [0, size) without changing the size of the file. A driver without the
+     * means answers LOAM_OK. */
+    int (*allocate)(struct env_file *file, uint64_t size, struct loam_error *err);
+    /* Starts write-out of [offset, offset + size) without waiting: smooths the later sync. Hint
+     * only. */
+    void (*write_behind)(struct env_file *file, uint64_t offset, uint64_t size);
+    /* Frees the handle always; an error is a failed write. */
+    int (*close)(struct env_file *file, struct loam_error *err);
+};
+
+/* Drivers embed it first. */
+struct env_file {
+    const struct env_file_ops *ops;
+    char name[40]; /* For messages. */
+};
+
+struct env_dir_ops {
+    /* Opens an existing file for reading. Errors: NOT_FOUND, IO (EMFILE too: os_errno tells). */
+    int (*open_read)(struct env_dir *dir,
+                     const char *name,
+                     struct env_file **out,
+                     struct loam_error *err);
+    /* Creates a file that must not exist, for writing (and reading). Errors: EXISTS, NO_SPACE.
+     * Durable after sync_dir. */
+    int (*create)(struct env_dir *dir,
+                  const char *name,
+                  struct env_file **out,
+                  struct loam_error *err);
+    /* Atomic replacement of `to`; durable after sync_dir. */
+    int (*rename)(struct env_dir *dir, const char *from, const char *to, struct loam_error *err);
+    int (*remove)(struct env_dir *dir, const char *name, struct loam_error *err);
+    int (*list)(struct env_dir *dir, env_list_fn each, void *context, struct loam_error *err);
+    /* Makes names durable. */
+    int (*sync)(struct env_dir *dir, struct loam_error *err);
+    /* Takes the exclusive lock of the directory, held until close. Errors: BUSY, with who holds it
+     * in the text where known. */
+    int (*lock)(struct env_dir *dir, const char *name, struct loam_error *err);
+    /* Free bytes of the file system behind it; UINT64_MAX when unknown. */
+    int (*free_bytes)(struct env_dir *dir, uint64_t *bytes, struct loam_error *err);
+    void (*close)(struct env_dir *dir);
+};
+
+struct env_dir {
+    const struct env_dir_ops *ops;
+    unsigned capabilities; /* Of enum env_capability. */
+};
+
+struct env {
+    /* Opens a directory; with `create` makes the last component (mode 0700) when absent. Errors:
+     * NOT_FOUND, IO. */
+    int (*open_dir)(struct env *env,
+                    const char *path,
+                    bool create,
+                    struct env_dir **out,
+                    struct loam_error *err);
+    /* Removes an empty directory. */
+    int (*remove_dir)(struct env *env, const char *path, struct loam_error *err);
+    /* Milliseconds since the epoch; may jump. */
+    uint64_t (*wall_ms)(struct env *env);
+    /* Nanoseconds that never go back. */
+    uint64_t (*now_ns)(struct env *env);
+    /* Fills with random bytes (uuids, hash seeds). */
+    int (*random)(struct env *env, void *data, size_t size, struct loam_error *err);
+};
+
+/* The process-wide posix driver; never freed. */
+struct env *env_posix(void);
+
+/* ---- Calls with checks in one place (env.c) ---- */
+
+NODISCARD int env_open_dir(
+    struct env *env, const char *path, bool create, struct env_dir **out, struct loam_error *err);
+/* NULL is fine. */
+void env_dir_close(struct env_dir *dir);
+NODISCARD int
+env_open_read(struct env_dir *dir, const char *name, struct env_file **out, struct loam_error *err);
+NODISCARD int
+env_create(struct env_dir *dir, const char *name, struct env_file **out, struct loam_error *err);
+NODISCARD int
+env_rename(struct env_dir *dir, const char *from, const char *to, struct loam_error *err);
+NODISCARD int env_remove(struct env_dir *dir, const char *name, struct loam_error *err);
+NODISCARD int
+env_list(struct env_dir *dir, env_list_fn each, void *context, struct loam_error *err);
+NODISCARD int env_dir_sync(struct env_dir *dir, struct loam_error *err);
+NODISCARD int env_lock(struct env_dir *dir, const char *name, struct loam_error *err);
+NODISCARD int env_free_bytes(struct env_dir *dir, uint64_t *bytes, struct loam_error *err);
+
+/* Reads exactly size bytes; fewer = CORRUPT with file and offset. */
+NODISCARD int env_read_exact(
+    struct env_file *file, uint64_t offset, void *data, size_t size, struct loam_error *err);
+NODISCARD int env_read(struct env_file *file,
+                       uint64_t offset,
+                       void *data,
+                       size_t size,
+                       size_t *read,
+                       struct loam_error *err);
+NODISCARD int env_write(
+    struct env_file *file, uint64_t offset, const void *data, size_t size, struct loam_error *err);
+NODISCARD int env_sync(struct env_file *file, struct loam_error *err);
+NODISCARD int env_size(struct env_file *file, uint64_t *size, struct loam_error *err);
+NODISCARD int env_allocate(struct env_file *file, uint64_t size, struct loam_error *err);
+void env_write_behind(struct env_file *file, uint64_t offset, uint64_t size);
+/* NULL is fine. */
+NODISCARD int env_close(struct env_file *file, struct loam_error *err);
+
+/* Reads a whole file of at most `size_max` bytes; larger = TOO_LARGE. */
+NODISCARD int env_read_file(struct env_dir *dir,
+                            const char *name,
+                            size_t size_max,
+                            struct loam_buffer *out,
+                            struct loam_error *err);
+
+#endif
