@@ -1,0 +1,469 @@
+-- The C declarations of libloam for LuaJIT. Made by scripts/gen_cdef.lua from core/loam.h: do not edit;
+-- change the header and run scripts/gen_cdef.lua.
+--
+-- Returns {codes = {[number] = name}}, the codes of core/loam.h without their prefix. Types are declared
+-- once per process, also when this module is loaded again.
+local ffi = require "ffi"
+
+if not pcall(ffi.typeof, "loam_db") then
+  ffi.cdef [[
+enum {
+    LOAM_OK = 0,
+    LOAM_NOT_FOUND = -1,
+    LOAM_EXISTS = -2,
+    LOAM_MISMATCH = -3,
+    LOAM_CONFLICT = -4,
+    LOAM_INVALID = -5,
+    LOAM_TOO_LARGE = -6,
+    LOAM_CLOSED = -7,
+    LOAM_READ_ONLY = -8,
+    LOAM_BUSY = -9,
+    LOAM_STALLED = -10,
+    LOAM_TIMEOUT = -11,
+    LOAM_BUDGET = -12,
+    LOAM_CANCELLED = -13,
+    LOAM_NO_SPACE = -14,
+    LOAM_IO = -15,
+    LOAM_CORRUPT = -16,
+    LOAM_UNKNOWN_OUTCOME = -17,
+    LOAM_EXPIRED_CURSOR = -18,
+    LOAM_DENIED = -19,
+    LOAM_SCRIPT = -20,
+    LOAM_UNSUPPORTED = -21,
+    LOAM_NO_MEMORY = -22,
+};
+typedef struct loam_error {
+    int code;
+    int os_errno;
+    const char *file;
+    int line;
+    char text[256];
+} loam_error;
+const char *loam_code_name(int code);
+const char *loam_code_text(int code);
+const char *loam_version(void);
+uint32_t loam_abi_version(void);
+size_t loam_abi_size(int which);
+typedef struct loam_slice {
+    const char *data;
+    size_t size;
+} loam_slice;
+typedef struct loam_buffer {
+    char *data;
+    size_t size;
+    size_t capacity;
+} loam_buffer;
+void loam_buffer_free(loam_buffer *buffer);
+typedef struct loam_db loam_db;
+typedef struct loam_batch loam_batch;
+typedef struct loam_snapshot loam_snapshot;
+typedef struct loam_scan loam_scan;
+typedef struct loam_completions loam_completions;
+enum { LOAM_DURABILITY_DEFAULT = 0, LOAM_SYNC = 1, LOAM_INTERVAL = 2, LOAM_OS = 3 };
+enum { LOAM_COMPRESS_NONE = 0, LOAM_COMPRESS_LZ4 = 1, LOAM_COMPRESS_ZSTD = 2 };
+enum { LOAM_WAL_STRICT = 0, LOAM_WAL_PREFIX = 1 };
+enum { LOAM_LOG_DEBUG = 0, LOAM_LOG_INFO = 1, LOAM_LOG_WARN = 2, LOAM_LOG_ERROR = 3 };
+typedef struct loam_options {
+    size_t struct_size;
+    bool create;
+    bool error_if_exists;
+    bool read_only;
+    bool point_index;
+    int durability;
+    int compression;
+    int wal_recovery;
+    int background_threads;
+    uint32_t sync_interval_ms;
+    uint64_t sync_batch_bytes;
+    uint64_t memory_bytes;
+    uint64_t memtable_bytes;
+    uint32_t block_bytes;
+    uint64_t table_bytes;
+    uint64_t compaction_rate_bytes;
+    uint32_t max_open_files;
+    uint32_t key_bytes_max;
+    uint64_t value_bytes_max;
+    uint64_t batch_bytes_max;
+} loam_options;
+void loam_options_init(loam_options *options);
+    int
+loam_open(const char *path, const loam_options *options, loam_db **out, loam_error *err);
+int loam_close(loam_db *db, loam_error *err);
+    int loam_destroy(const char *path, loam_error *err);
+const char *loam_path(const loam_db *db);
+enum { LOAM_BUCKET_DEFAULT = 1 };
+enum {
+    LOAM_MERGE_NONE = 0,
+    LOAM_MERGE_ADD = 1,
+    LOAM_MERGE_MAX = 2,
+    LOAM_MERGE_MIN = 3,
+    LOAM_MERGE_APPEND = 4
+};
+typedef struct loam_bucket_options {
+    bool create;
+    uint64_t ttl_ms;
+    int merge;
+} loam_bucket_options;
+typedef struct loam_bucket_info {
+    uint32_t id;
+    char name[65];
+    uint64_t ttl_ms;
+    int merge;
+} loam_bucket_info;
+    int loam_bucket_open(loam_db *db,
+    const char *name,
+    const loam_bucket_options *options,
+    loam_bucket_info *out,
+    loam_error *err);
+    int loam_bucket_drop(loam_db *db, const char *name, loam_error *err);
+size_t loam_bucket_list(loam_db *db, loam_bucket_info *out, size_t capacity);
+typedef struct loam_meta {
+    uint64_t seq;
+    uint64_t expire_at_ms;
+    uint64_t value_size;
+    uint32_t content_type;
+} loam_meta;
+    int loam_get(loam_db *db,
+    uint32_t bucket,
+    const void *key,
+    size_t key_size,
+    const loam_snapshot *snapshot,
+    loam_buffer *value,
+    loam_error *err);
+    int loam_get_entry(loam_db *db,
+    uint32_t bucket,
+    const void *key,
+    size_t key_size,
+    const loam_snapshot *snapshot,
+    loam_buffer *value,
+    loam_meta *meta,
+    loam_error *err);
+typedef struct loam_view {
+    const char *data;
+    size_t size;
+    loam_meta meta;
+    void *pin;
+} loam_view;
+    int loam_get_view(loam_db *db,
+    uint32_t bucket,
+    const void *key,
+    size_t key_size,
+    const loam_snapshot *snapshot,
+    loam_view *out,
+    loam_error *err);
+void loam_view_release(loam_view *view);
+    int loam_mget(loam_db *db,
+    uint32_t bucket,
+    const loam_slice *keys,
+    size_t count,
+    const loam_snapshot *snapshot,
+    loam_slice *results,
+    loam_buffer *storage,
+    loam_error *err);
+enum {
+    LOAM_OP_PUT = 1,
+    LOAM_OP_DELETE = 2,
+    LOAM_OP_MERGE = 3,
+    LOAM_OP_INCR = 4,
+    LOAM_OP_TOUCH = 5,
+    LOAM_OP_APPEND = 6,
+};
+enum {
+    LOAM_IF_NONE = 0,
+    LOAM_IF_ABSENT = 1,
+    LOAM_IF_PRESENT = 2,
+    LOAM_IF_SEQ = 3,
+    LOAM_IF_VALUE = 4
+};
+typedef struct loam_op {
+    int kind;
+    uint32_t bucket;
+    const char *key;
+    size_t key_size;
+    const char *value;
+    size_t value_size;
+    uint64_t ttl_ms;
+    uint64_t expire_at_ms;
+    bool no_expiry;
+    bool has_init;
+    bool report_previous;
+    bool want_previous;
+    uint32_t content_type;
+    int condition;
+    uint64_t if_seq;
+    const char *if_value;
+    size_t if_value_size;
+    double by;
+    double init;
+} loam_op;
+typedef struct loam_commit {
+    int durability;
+    uint32_t deadline_ms;
+} loam_commit;
+typedef struct loam_outcome {
+    uint64_t seq;
+    uint64_t current_seq;
+    uint32_t failed_index;
+    bool existed;
+    double number;
+    uint32_t stall_ms;
+    loam_buffer
+    previous;
+} loam_outcome;
+    int loam_put(loam_db *db,
+    uint32_t bucket,
+    const void *key,
+    size_t key_size,
+    const void *value,
+    size_t value_size,
+    uint64_t *seq,
+    loam_error *err);
+    int loam_delete(
+    loam_db *db, uint32_t bucket, const void *key, size_t key_size, uint64_t *seq, loam_error *err);
+    int loam_apply(loam_db *db,
+    const loam_op *op,
+    const loam_commit *commit,
+    loam_outcome *outcome,
+    loam_error *err);
+loam_batch *loam_batch_new(void);
+void loam_batch_free(loam_batch *batch);
+void loam_batch_clear(loam_batch *batch);
+size_t loam_batch_count(const loam_batch *batch);
+size_t loam_batch_bytes(const loam_batch *batch);
+    int loam_batch_put(loam_batch *batch,
+    uint32_t bucket,
+    const void *key,
+    size_t key_size,
+    const void *value,
+    size_t value_size,
+    loam_error *err);
+    int loam_batch_delete(
+    loam_batch *batch, uint32_t bucket, const void *key, size_t key_size, loam_error *err);
+    int loam_batch_add(loam_batch *batch, const loam_op *op, loam_error *err);
+    int loam_write(loam_db *db,
+    const loam_batch *batch,
+    const loam_commit *commit,
+    loam_outcome *outcome,
+    loam_error *err);
+typedef struct loam_completion {
+    uint64_t tag;
+    int code;
+    loam_error error;
+    loam_outcome outcome;
+} loam_completion;
+    int loam_completions_open(loam_db *db, loam_completions **out, loam_error *err);
+int loam_completions_close(loam_completions *queue, loam_error *err);
+int loam_completions_fd(const loam_completions *queue);
+size_t loam_completions_take(loam_completions *queue, loam_completion *out, size_t capacity);
+    int loam_submit(loam_completions *queue,
+    const loam_batch *batch,
+    const loam_commit *commit,
+    uint64_t tag,
+    loam_outcome *outcome,
+    loam_error *err);
+    int loam_snapshot_open(loam_db *db, loam_snapshot **out, loam_error *err);
+uint64_t loam_snapshot_seq(const loam_snapshot *snapshot);
+void loam_snapshot_close(loam_snapshot *snapshot);
+typedef struct loam_range {
+    const char *from;
+    size_t from_size;
+    const char *to;
+    size_t to_size;
+    const char *prefix;
+    size_t prefix_size;
+    const char *after;
+    size_t after_size;
+    uint64_t limit;
+    uint64_t
+    max_bytes;
+    bool reverse;
+    bool keys_only;
+} loam_range;
+typedef struct loam_row {
+    const char *key;
+    const char *value;
+    size_t key_size;
+    size_t value_size;
+    uint64_t seq;
+    uint64_t expire_at_ms;
+    uint32_t content_type;
+    uint32_t reserved;
+} loam_row;
+typedef struct loam_rows {
+    const loam_row *rows;
+    size_t count;
+} loam_rows;
+    int loam_scan_open(loam_db *db,
+    uint32_t bucket,
+    const loam_range *range,
+    const loam_snapshot *snapshot,
+    loam_scan **out,
+    loam_error *err);
+    int loam_scan_reset(loam_scan *scan,
+    uint32_t bucket,
+    const loam_range *range,
+    const loam_snapshot *snapshot,
+    loam_error *err);
+    int loam_scan_next(loam_scan *scan, loam_rows *out, loam_error *err);
+uint64_t loam_scan_seq(const loam_scan *scan);
+void loam_scan_close(loam_scan *scan);
+    int loam_count(loam_db *db,
+    uint32_t bucket,
+    const loam_range *range,
+    const loam_snapshot *snapshot,
+    uint64_t *count,
+    loam_error *err);
+    int loam_delete_range(loam_db *db,
+    uint32_t bucket,
+    const loam_range *range,
+    const loam_commit *commit,
+    uint64_t *count,
+    loam_error *err);
+    int loam_content_type_id(
+    loam_db *db, const char *name, size_t name_size, uint32_t *id, loam_error *err);
+const char *loam_content_type_name(loam_db *db, uint32_t id);
+uint64_t loam_seq(loam_db *db);
+uint64_t loam_durable_seq(loam_db *db);
+    int loam_flush(loam_db *db, loam_error *err);
+    int loam_sync(loam_db *db, loam_error *err);
+enum { LOAM_JOB_RUNNING = 0, LOAM_JOB_DONE = 1, LOAM_JOB_FAILED = 2, LOAM_JOB_CANCELLED = 3 };
+typedef struct loam_job_info {
+    uint64_t id;
+    int state;
+    int code;
+    char kind[16];
+    uint64_t bytes_done;
+    uint64_t bytes_total;
+    uint64_t started_at_ms;
+    uint64_t finished_at_ms;
+    char text[256];
+} loam_job_info;
+    int loam_compact(loam_db *db, uint64_t *job, loam_error *err);
+    int loam_job_get(loam_db *db, uint64_t job, loam_job_info *out, loam_error *err);
+    int
+loam_job_wait(loam_db *db, uint64_t job, uint32_t timeout_ms, loam_job_info *out, loam_error *err);
+    int loam_job_cancel(loam_db *db, uint64_t job, loam_error *err);
+size_t loam_job_list(loam_db *db, loam_job_info *out, size_t capacity);
+    int loam_check(loam_db *db, loam_buffer *report, loam_error *err);
+typedef struct loam_table_info {
+    uint64_t number;
+    uint32_t run;
+    uint32_t reserved;
+    uint64_t size;
+    uint64_t row_count;
+    uint64_t delete_count;
+    uint64_t seq_min;
+    uint64_t seq_max;
+    uint32_t smallest_size;
+    uint32_t largest_size;
+    char smallest[64];
+    char largest[64];
+} loam_table_info;
+size_t loam_tables(loam_db *db, loam_table_info *out, size_t capacity);
+enum { LOAM_HEALTH_OK = 0, LOAM_HEALTH_DEGRADED = 1, LOAM_HEALTH_READ_ONLY = 2 };
+typedef struct loam_stats {
+    size_t struct_size;
+    int health;
+    char health_text[256];
+    char uuid[37];
+    uint64_t seq;
+    uint64_t durable_seq;
+    uint64_t opened_at_ms;
+    uint64_t key_count_estimate;
+    uint64_t table_count;
+    uint64_t table_bytes;
+    uint64_t run_count;
+    uint64_t wal_count;
+    uint64_t wal_bytes;
+    uint64_t wal_number;
+    uint64_t oldest_wal_number;
+    uint64_t memory_budget_bytes;
+    uint64_t memory_bytes;
+    uint64_t memtable_bytes;
+    uint64_t immutable_bytes;
+    uint64_t block_bytes;
+    uint64_t index_bytes;
+    uint64_t snapshot_count;
+    uint64_t scan_count;
+    uint64_t view_count;
+    uint64_t oldest_snapshot_age_ms;
+    uint64_t gets;
+    uint64_t get_misses;
+    uint64_t puts;
+    uint64_t deletes;
+    uint64_t commits;
+    uint64_t commit_groups;
+    uint64_t scans;
+    uint64_t scan_rows;
+    uint64_t syncs;
+    uint64_t wal_written_bytes;
+    uint64_t user_written_bytes;
+    uint64_t flushes;
+    uint64_t flush_written_bytes;
+    uint64_t compactions;
+    uint64_t compaction_read_bytes;
+    uint64_t compaction_written_bytes;
+    uint64_t block_hits;
+    uint64_t block_misses;
+    uint64_t block_evictions;
+    uint64_t stalls;
+    uint64_t stall_us;
+    uint64_t background_errors;
+} loam_stats;
+void loam_stats_get(loam_db *db, loam_stats *out);
+enum {
+    LOAM_HISTOGRAM_GET = 0,
+    LOAM_HISTOGRAM_WRITE = 1,
+    LOAM_HISTOGRAM_SYNC = 2,
+    LOAM_HISTOGRAM_FLUSH = 3,
+    LOAM_HISTOGRAM_COMPACTION = 4,
+    LOAM_HISTOGRAM_COUNT = 5
+};
+typedef struct loam_histogram {
+    uint64_t count;
+    uint64_t sum_ns;
+    uint64_t min_ns;
+    uint64_t max_ns;
+    uint64_t p50_ns;
+    uint64_t p90_ns;
+    uint64_t p99_ns;
+    uint64_t p999_ns;
+} loam_histogram;
+void loam_histogram_get(loam_db *db, int which, loam_histogram *out);
+typedef struct loam_log_line {
+    uint64_t at_ms;
+    int level;
+    char text[244];
+} loam_log_line;
+size_t loam_log_take(loam_db *db, loam_log_line *out, size_t capacity);
+    int loam_inspect(const char *path, loam_buffer *out, loam_error *err);
+]]
+end
+
+return {
+  codes = {
+    [0] = "OK",
+    [-1] = "NOT_FOUND",
+    [-2] = "EXISTS",
+    [-3] = "MISMATCH",
+    [-4] = "CONFLICT",
+    [-5] = "INVALID",
+    [-6] = "TOO_LARGE",
+    [-7] = "CLOSED",
+    [-8] = "READ_ONLY",
+    [-9] = "BUSY",
+    [-10] = "STALLED",
+    [-11] = "TIMEOUT",
+    [-12] = "BUDGET",
+    [-13] = "CANCELLED",
+    [-14] = "NO_SPACE",
+    [-15] = "IO",
+    [-16] = "CORRUPT",
+    [-17] = "UNKNOWN_OUTCOME",
+    [-18] = "EXPIRED_CURSOR",
+    [-19] = "DENIED",
+    [-20] = "SCRIPT",
+    [-21] = "UNSUPPORTED",
+    [-22] = "NO_MEMORY",
+  },
+}
