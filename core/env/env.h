@@ -7,10 +7,12 @@
  * above this floor uses names, offsets and these calls, and nothing else: no path separators, no
  * mmap, no hard links. (A later driver can put a volume into a distributed store.)
  *
- * Names are plain file names inside one env_dir. Files are written front to back at explicit
+ * Names are plain file names inside one env_dir: 1 to 39 characters of [A-Za-z0-9._-], no dot in
+ * front. Files are written front to back at explicit
  * offsets, closed, and then never changed. Errors: IO unless said otherwise; NO_SPACE for ENOSPC,
  * EDQUOT; NOT_FOUND for an absent name. A short write or EINTR is continued by the driver; a call
  * returns with all bytes written or an error. A failed sync is never retried: see db/poison.
+ * Handles do not cross a fork: in the child every call on them but close answers CLOSED.
  *
  * Thread: any for env and env_dir; one env_file may be read by many threads, written by one.
  */
@@ -24,27 +26,28 @@
 #include "base/attrs.h"
 #include "base/status.h"
 
+/* ffi: begin */
 struct env;
 struct env_dir;
 struct env_file;
+/* ffi: end */
 
 /* What a driver can do beyond the basics; callers must work without. */
 enum env_capability {
-    ENV_CAN_LINK = 1,      /* env_link() makes a second name of a closed file. */
-    ENV_CAN_MAP_WRITE = 2, /* env_file_map() maps allocated space of a file opened for writing. */
+    ENV_CAN_LINK = 1, /* env_link() makes a second name of a closed file. */
 };
 
-/* Called once per name by env_list(); returning other than LOAM_OK ends the listing with that code.
- */
+/* Called once per name by env_list(), in no order; returning other than LOAM_OK ends the listing
+ * with that code. Must not change the directory. */
 typedef int (*env_list_fn)(void *context, const char *name);
 
 struct env_file_ops {
-    /* Reads up to size bytes at offset to data; *read < size only at the end of the file. */
+    /* Reads up to size bytes at offset to data; *got < size only at the end of the file. */
     int (*read)(struct env_file *file,
                 uint64_t offset,
                 void *data,
                 size_t size,
-                size_t *read,
+                size_t *got,
                 struct loam_error *err);
     int (*write)(struct env_file *file,
                  uint64_t offset,
@@ -64,10 +67,13 @@ struct env_file_ops {
     int (*close)(struct env_file *file, struct loam_error *err);
 };
 
+/* A name and its NUL. */
+#define ENV_NAME_CAPACITY 40
+
 /* Drivers embed it first. */
 struct env_file {
     const struct env_file_ops *ops;
-    char name[40]; /* For messages. */
+    char name[ENV_NAME_CAPACITY]; /* For messages. */
 };
 
 struct env_dir_ops {
@@ -85,6 +91,15 @@ struct env_dir_ops {
     /* Atomic replacement of `to`; durable after sync_dir. */
     int (*rename)(struct env_dir *dir, const char *from, const char *to, struct loam_error *err);
     int (*remove)(struct env_dir *dir, const char *name, struct loam_error *err);
+    /* Makes `to_name` in `to`, of the same driver, a second name of a closed file; durable after a
+     * sync of `to`. NULL without ENV_CAN_LINK. Errors: NOT_FOUND, EXISTS, UNSUPPORTED (another file
+     * system: copy instead). */
+    int (*link)(struct env_dir *dir,
+                const char *name,
+                struct env_dir *to,
+                const char *to_name,
+                struct loam_error *err);
+    /* Names of files only; names that no call here would take are left out. */
     int (*list)(struct env_dir *dir, env_list_fn each, void *context, struct loam_error *err);
     /* Makes names durable. */
     int (*sync)(struct env_dir *dir, struct loam_error *err);
@@ -102,14 +117,14 @@ struct env_dir {
 };
 
 struct env {
-    /* Opens a directory; with `create` makes the last component (mode 0700) when absent. Errors:
-     * NOT_FOUND, IO. */
+    /* Opens a directory; with `create` makes the last component (mode 0700, durable on return) when
+     * absent. Errors: NOT_FOUND (only without `create`), IO. */
     int (*open_dir)(struct env *env,
                     const char *path,
                     bool create,
                     struct env_dir **out,
                     struct loam_error *err);
-    /* Removes an empty directory. */
+    /* Removes an empty directory. Errors: NOT_FOUND, IO. */
     int (*remove_dir)(struct env *env, const char *path, struct loam_error *err);
     /* Milliseconds since the epoch; may jump. */
     uint64_t (*wall_ms)(struct env *env);
@@ -119,15 +134,24 @@ struct env {
     int (*random)(struct env *env, void *data, size_t size, struct loam_error *err);
 };
 
+/* ffi: begin */
+
 /* The process-wide posix driver; never freed. */
 struct env *env_posix(void);
 
-/* ---- Calls with checks in one place (env.c) ---- */
+/* ---- Calls with checks in one place (env.c). A name of the wrong form is INVALID. ---- */
 
+/* Released with env_dir_close(). */
 NODISCARD int env_open_dir(
     struct env *env, const char *path, bool create, struct env_dir **out, struct loam_error *err);
-/* NULL is fine. */
+NODISCARD int env_remove_dir(struct env *env, const char *path, struct loam_error *err);
+uint64_t env_wall_ms(struct env *env);
+uint64_t env_now_ns(struct env *env);
+NODISCARD int env_random(struct env *env, void *data, size_t size, struct loam_error *err);
+
+/* Releases the lock, if held. NULL is fine. */
 void env_dir_close(struct env_dir *dir);
+/* Released with env_close(), as is that of env_create(). */
 NODISCARD int
 env_open_read(struct env_dir *dir, const char *name, struct env_file **out, struct loam_error *err);
 NODISCARD int
@@ -135,8 +159,14 @@ env_create(struct env_dir *dir, const char *name, struct env_file **out, struct 
 NODISCARD int
 env_rename(struct env_dir *dir, const char *from, const char *to, struct loam_error *err);
 NODISCARD int env_remove(struct env_dir *dir, const char *name, struct loam_error *err);
-NODISCARD int
-env_list(struct env_dir *dir, env_list_fn each, void *context, struct loam_error *err);
+/* UNSUPPORTED when the driver cannot, or the directories are of two drivers. */
+NODISCARD int env_link(struct env_dir *dir,
+                       const char *name,
+                       struct env_dir *to,
+                       const char *to_name,
+                       struct loam_error *err);
+/* Replaces *out with all names, each followed by a newline, in no order. */
+NODISCARD int env_list_names(struct env_dir *dir, struct loam_buffer *out, struct loam_error *err);
 NODISCARD int env_dir_sync(struct env_dir *dir, struct loam_error *err);
 NODISCARD int env_lock(struct env_dir *dir, const char *name, struct loam_error *err);
 NODISCARD int env_free_bytes(struct env_dir *dir, uint64_t *bytes, struct loam_error *err);
@@ -148,7 +178,7 @@ NODISCARD int env_read(struct env_file *file,
                        uint64_t offset,
                        void *data,
                        size_t size,
-                       size_t *read,
+                       size_t *got,
                        struct loam_error *err);
 NODISCARD int env_write(
     struct env_file *file, uint64_t offset, const void *data, size_t size, struct loam_error *err);
@@ -156,14 +186,24 @@ NODISCARD int env_sync(struct env_file *file, struct loam_error *err);
 NODISCARD int env_size(struct env_file *file, uint64_t *size, struct loam_error *err);
 NODISCARD int env_allocate(struct env_file *file, uint64_t size, struct loam_error *err);
 void env_write_behind(struct env_file *file, uint64_t offset, uint64_t size);
-/* NULL is fine. */
+/* Frees the handle always. NULL is fine. */
 NODISCARD int env_close(struct env_file *file, struct loam_error *err);
 
-/* Reads a whole file of at most `size_max` bytes; larger = TOO_LARGE. */
+/* Replaces *out with a whole file of at most `size_max` bytes; larger = TOO_LARGE. */
 NODISCARD int env_read_file(struct env_dir *dir,
                             const char *name,
                             size_t size_max,
                             struct loam_buffer *out,
                             struct loam_error *err);
+
+/* ffi: end */
+
+NODISCARD int
+env_list(struct env_dir *dir, env_list_fn each, void *context, struct loam_error *err);
+
+/* Whether a name has the form that every call here takes. */
+bool env_name_is_valid(const char *name);
+/* For drivers: copies a valid name to file->name. */
+void env_file_set_name(struct env_file *file, const char *name);
 
 #endif

@@ -1,0 +1,174 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * env_posix_file.c - files of the operating system: pread, pwrite, fdatasync. Floor 1.
+ *
+ * One descriptor per file, no position and no buffer, so reads need no lock. Short transfers and
+ * EINTR are continued here. fdatasync is called once: after a failure the kernel may have dropped
+ * the dirty pages and a second call would answer success for data that is gone.
+ * Thread: read by any, written by one.
+ */
+#include "env/env_posix.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include "base/check.h"
+#include "base/memory.h"
+
+struct posix_file {
+    struct env_file base;
+    int fd;
+    pid_t owner; /* The process that opened it. */
+};
+
+static struct posix_file *file_of(struct env_file *base)
+{
+    return (struct posix_file *)base;
+}
+
+/* Whether [offset, offset + size) has numbers that the system calls can carry. */
+static bool fits_offset(uint64_t offset, uint64_t size)
+{
+    return offset <= INT64_MAX && size <= INT64_MAX - offset;
+}
+
+static int read_file(struct env_file *base,
+                     uint64_t offset,
+                     void *data,
+                     size_t size,
+                     size_t *got,
+                     struct loam_error *err)
+{
+    struct posix_file *file = file_of(base);
+    TRY(posix_check_owner(file->owner, base->name, err));
+    if (!fits_offset(offset, size)) {
+        /* No file is that long: an offset out of damaged bytes finds the end of the file. */
+        *got = 0;
+        return LOAM_OK;
+    }
+    size_t done = 0;
+    while (done < size) {
+        ssize_t count = pread(file->fd, (char *)data + done, size - done, (off_t)(offset + done));
+        if (count == 0) {
+            break;
+        }
+        if (count < 0 && errno != EINTR) {
+            return fail_errno(err, LOAM_IO, errno, "cannot read %s at offset %llu", base->name,
+                              (unsigned long long)(offset + done));
+        }
+        done += count < 0 ? 0 : (size_t)count;
+    }
+    *got = done;
+    return LOAM_OK;
+}
+
+static int write_file(
+    struct env_file *base, uint64_t offset, const void *data, size_t size, struct loam_error *err)
+{
+    struct posix_file *file = file_of(base);
+    TRY(posix_check_owner(file->owner, base->name, err));
+    PRE(fits_offset(offset, size));
+    size_t done = 0;
+    while (done < size) {
+        ssize_t count =
+            pwrite(file->fd, (const char *)data + done, size - done, (off_t)(offset + done));
+        if (count > 0) {
+            done += (size_t)count;
+            continue;
+        }
+        /* Nothing written and no reason given: a device at its end. */
+        int errnum = count == 0 ? ENOSPC : errno;
+        if (errnum != EINTR) {
+            return fail_errno(err, posix_code(errnum), errnum, "cannot write %s at offset %llu",
+                              base->name, (unsigned long long)(offset + done));
+        }
+    }
+    return LOAM_OK;
+}
+
+static int sync_file(struct env_file *base, struct loam_error *err)
+{
+    struct posix_file *file = file_of(base);
+    TRY(posix_check_owner(file->owner, base->name, err));
+    if (fdatasync(file->fd) == 0) {
+        return LOAM_OK;
+    }
+    int errnum = errno;
+    return fail_errno(err, posix_code(errnum), errnum, "cannot sync %s", base->name);
+}
+
+static int size_of_file(struct env_file *base, uint64_t *size, struct loam_error *err)
+{
+    off_t end = lseek(file_of(base)->fd, 0, SEEK_END);
+    if (end < 0) {
+        return fail_errno(err, LOAM_IO, errno, "cannot ask size of %s", base->name);
+    }
+    *size = (uint64_t)end;
+    return LOAM_OK;
+}
+
+static int allocate(struct env_file *base, uint64_t size, struct loam_error *err)
+{
+    struct posix_file *file = file_of(base);
+    TRY(posix_check_owner(file->owner, base->name, err));
+    PRE(fits_offset(0, size));
+    int rc = 0;
+    do {
+        rc = fallocate(file->fd, FALLOC_FL_KEEP_SIZE, 0, (off_t)size);
+    } while (rc != 0 && errno == EINTR);
+    if (rc == 0 || errno == EOPNOTSUPP || errno == EINVAL || errno == ENOSYS) {
+        return LOAM_OK;
+    }
+    int errnum = errno;
+    return fail_errno(err, posix_code(errnum), errnum, "cannot allocate %llu bytes for %s",
+                      (unsigned long long)size, base->name);
+}
+
+static void write_behind(struct env_file *base, uint64_t offset, uint64_t size)
+{
+    struct posix_file *file = file_of(base);
+    if (fits_offset(offset, size) && file->owner == posix_process()) {
+        /* Without the waiting flags this neither reports nor consumes a writeback error, so the
+         * later fdatasync still sees it. */
+        (void)sync_file_range(file->fd, (off_t)offset, (off_t)size, SYNC_FILE_RANGE_WRITE);
+    }
+}
+
+static int close_file(struct env_file *base, struct loam_error *err)
+{
+    struct posix_file *file = file_of(base);
+    int rc = LOAM_OK;
+    /* Linux frees the descriptor even when it answers EINTR: calling again could close another. */
+    if (close(file->fd) != 0 && errno != EINTR) {
+        int errnum = errno;
+        rc = fail_errno(err, posix_code(errnum), errnum, "cannot close %s", base->name);
+    }
+    mem_free(file);
+    return rc;
+}
+
+static const struct env_file_ops file_ops = {
+    .read = read_file,
+    .write = write_file,
+    .sync = sync_file,
+    .size = size_of_file,
+    .allocate = allocate,
+    .write_behind = write_behind,
+    .close = close_file,
+};
+
+int posix_file_new(
+    int fd, pid_t owner, const char *name, struct env_file **out, struct loam_error *err)
+{
+    PRE(fd >= 0);
+    struct posix_file *file = mem_zalloc(1, sizeof(*file));
+    if (file == NULL) {
+        return mem_fail(err, sizeof(*file));
+    }
+    file->base.ops = &file_ops;
+    env_file_set_name(&file->base, name);
+    file->fd = fd;
+    file->owner = owner;
+    *out = &file->base;
+    return LOAM_OK;
+}
