@@ -18,7 +18,7 @@ _Static_assert(sizeof(struct arena_chunk) % 8 == 0, "pieces start 8-byte aligned
 void arena_init(struct arena *arena, size_t chunk_size)
 {
     PRE(chunk_size >= 1024);
-    *arena = (struct arena){.chunk_size = chunk_size};
+    *arena = (struct arena){.chunk_size = chunk_size & ~(size_t)7};
 }
 
 void arena_deinit(struct arena *arena)

@@ -29,8 +29,9 @@ void *arena_alloc_slow(struct arena *arena, size_t size);
 
 static inline void *arena_alloc(struct arena *arena, size_t size)
 {
-    size = (size + 7) & ~(size_t)7;
+    /* left is a multiple of 8, so a size that fits also fits when rounded up. */
     if (size <= arena->left) {
+        size = (size + 7) & ~(size_t)7;
         void *piece = arena->next;
         arena->next += size;
         arena->left -= size;

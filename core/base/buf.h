@@ -13,6 +13,7 @@
 #include "base/slice.h"
 #include "base/status.h"
 
+/* ffi: begin */
 /* Makes room for `extra` more bytes; data may move. Errors: NO_MEMORY. */
 NODISCARD int buf_grow(struct loam_buffer *buf, size_t extra, struct loam_error *err);
 /* Appends bytes. Errors: NO_MEMORY, and the buffer is as before. */
@@ -24,6 +25,7 @@ buf_assign(struct loam_buffer *buf, const void *data, size_t size, struct loam_e
 /* Appends formatted text without its NUL. Errors: NO_MEMORY. */
 NODISCARD int buf_printf(struct loam_buffer *buf, struct loam_error *err, const char *format, ...)
     PRINTF_LIKE(3, 4);
+/* ffi: end */
 
 /* Makes room when needed; the common case is one comparison. */
 static inline NODISCARD int

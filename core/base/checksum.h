@@ -13,8 +13,10 @@
 
 #include "base/slice.h"
 
+/* ffi: begin */
 /* XXH3-64 of the bytes with a seed. */
 uint64_t checksum_64(const void *data, size_t size, uint64_t seed);
+/* ffi: end */
 
 /* Mixes the place of a piece of data into a seed. */
 static inline uint64_t checksum_context(uint64_t file_id, uint64_t offset)
@@ -24,6 +26,7 @@ static inline uint64_t checksum_context(uint64_t file_id, uint64_t offset)
     return x ^ (x >> 32);
 }
 
+/* ffi: begin */
 /* Streaming XXH3-64, for whole-file hashes. */
 struct checksum_stream {
     void *state; /* Owned XXH3_state_t. */
@@ -33,5 +36,6 @@ int checksum_stream_init(struct checksum_stream *stream);
 void checksum_stream_add(struct checksum_stream *stream, const void *data, size_t size);
 uint64_t checksum_stream_value(const struct checksum_stream *stream);
 void checksum_stream_deinit(struct checksum_stream *stream);
+/* ffi: end */
 
 #endif

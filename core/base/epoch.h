@@ -26,6 +26,7 @@ struct epoch_item {
     uint64_t epoch;
 };
 
+/* ffi: begin */
 void epoch_enter(void);
 void epoch_exit(void);
 
@@ -37,5 +38,6 @@ void epoch_retire(struct epoch_item *item, void (*release)(struct epoch_item *it
 void epoch_collect(void);
 /* Waits until everything retired before the call has been released. Never inside a bracket. */
 void epoch_drain(void);
+/* ffi: end */
 
 #endif

@@ -13,8 +13,9 @@
 
 #include "loam.h"
 
-#define HISTOGRAM_SUB_BITS     4
-#define HISTOGRAM_BUCKET_COUNT ((64 - HISTOGRAM_SUB_BITS) << HISTOGRAM_SUB_BITS)
+#define HISTOGRAM_SUB_BITS 4
+/* One group for the values below 16, one for each power of two from 2^4 to 2^63. */
+#define HISTOGRAM_BUCKET_COUNT ((65 - HISTOGRAM_SUB_BITS) << HISTOGRAM_SUB_BITS)
 
 struct histogram {
     _Atomic uint64_t buckets[HISTOGRAM_BUCKET_COUNT];

@@ -38,6 +38,7 @@
     X(UNSUPPORTED, -21, "unsupported")                                                             \
     X(NO_MEMORY, -22, "out of memory")
 
+/* ffi: begin */
 /*
  * Every error is born here: one breakpoint shows each. Fills *err (may be NULL) and returns `code`.
  * os_errno 0 = none; its text is appended as ": <strerror>".
@@ -49,13 +50,13 @@ NOINLINE int loam_fail(struct loam_error *err,
                        int line,
                        const char *format,
                        ...) PRINTF_LIKE(6, 7);
+/* Puts "<context>: " in front of the text. Keeps code and origin. err may be NULL. */
+void error_prefix(struct loam_error *err, const char *format, ...) PRINTF_LIKE(2, 3);
+/* ffi: end */
 
 #define fail(err, code, ...) loam_fail((err), (code), 0, __FILE__, __LINE__, __VA_ARGS__)
 #define fail_errno(err, code, errnum, ...)                                                         \
     loam_fail((err), (code), (errnum), __FILE__, __LINE__, __VA_ARGS__)
-
-/* Puts "<context>: " in front of the text. Keeps code and origin. err may be NULL. */
-void error_prefix(struct loam_error *err, const char *format, ...) PRINTF_LIKE(2, 3);
 
 /* Returns on failure; for functions with nothing to clean up. */
 #define TRY(expr)                                                                                  \
