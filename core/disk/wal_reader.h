@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * wal_reader.h - replays one write-ahead log. Floor 2. Called by recovery, check and inspect.
+ *
+ * Verdict about bad bytes at offset p (the first place where no valid record starts):
+ *   - a valid record further on whose durable_upto is above p, or an end record: bytes that were
+ * durable changed: CORRUPT;
+ *   - else p is in the never-acknowledged-as-durable tail (torn, zero-filled, stale): the log ends
+ * at p, WAL_END_TORN. Thread: owner.
+ */
+#ifndef LOAM_DISK_WAL_READER_H
+#define LOAM_DISK_WAL_READER_H
+
+#include "disk/wal_writer.h"
+
+/* ffi: begin */
+struct wal_reader;
+
+enum wal_end {
+    WAL_END_NONE = 0,    /* Not reached. */
+    WAL_END_SEALED = 1,  /* End record seen: complete. */
+    WAL_END_OPEN = 2,    /* Ends exactly behind a record, without end record. */
+    WAL_END_TORN = 3,    /* Ends at a torn or zero-filled tail. */
+    WAL_END_DAMAGED = 4, /* Prefix mode only: ended early at damage. */
+};
+
+/* Opens and checks the header. Errors: NOT_FOUND, CORRUPT (magic, checksum, other store's uuid,
+ * other number), UNSUPPORTED, IO. A file shorter than a header, or all zero, whose header was never
+ * synced, is CORRUPT too: the manifest names a log only after its header is durable. */
+int wal_reader_open(struct env_dir *dir,
+                    uint64_t number,
+                    const struct store_id *id,
+                    bool prefix_mode,
+                    struct wal_reader **out,
+                    struct loam_error *err);
+/* Returns 0 with the next batch, NOT_FOUND at the end (wal_reader_end tells which), CORRUPT with
+ * file and offset, IO. Payload is not decoded. */
+int wal_reader_next(struct wal_reader *reader, struct record *out, struct loam_error *err);
+int wal_reader_end(const struct wal_reader *reader);
+/* Offset behind the last valid record, and bytes behind it that were dropped. */
+uint64_t wal_reader_position(const struct wal_reader *reader);
+uint64_t wal_reader_dropped(const struct wal_reader *reader);
+/* The log before this one, from the header; and this log's own link once its end was reached. */
+struct wal_link wal_reader_previous(const struct wal_reader *reader);
+struct wal_link wal_reader_link(const struct wal_reader *reader);
+void wal_reader_close(struct wal_reader *reader);
+/* ffi: end */
+
+#endif

@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * wal_writer.h - appends records to one write-ahead log. Floor 2. Called by db's commit path only.
+ *
+ * Records are framed into memory by wal_writer_add() and reach the kernel by wal_writer_write();
+ * wal_writer_sync() makes them durable. After any failed write or sync the writer is poisoned:
+ * every later call returns the first error. Never appends to an existing file. Thread: owner (the
+ * commit leader).
+ */
+#ifndef LOAM_DISK_WAL_WRITER_H
+#define LOAM_DISK_WAL_WRITER_H
+
+#include "disk/record.h"
+
+/* ffi: begin */
+struct wal_writer;
+
+/* What a log remembers of the one before it. All zero for the first log of a store. */
+struct wal_link {
+    uint64_t number;
+    uint64_t size;  /* Final length in bytes. */
+    uint64_t chain; /* Running hash over the checksums of its records. */
+};
+
+/* Creates log `number`: header written and synced, space of allocate_bytes reserved, directory
+ * synced. Errors: IO, NO_SPACE, NO_MEMORY. */
+int wal_writer_open(struct env_dir *dir,
+                    uint64_t number,
+                    const struct store_id *id,
+                    const struct wal_link *previous,
+                    uint64_t allocate_bytes,
+                    struct wal_writer **out,
+                    struct loam_error *err);
+/* Frames one batch into memory; no I/O. Errors: NO_MEMORY (nothing added), TOO_LARGE. */
+int wal_writer_add(struct wal_writer *writer,
+                   uint64_t first_seq,
+                   uint32_t count,
+                   const char *payload,
+                   size_t size,
+                   struct loam_error *err);
+/* Forgets what was added since the last write: for a group that is refused before any I/O. */
+void wal_writer_forget(struct wal_writer *writer);
+/* Hands everything added to the kernel with one write. Errors: IO, NO_SPACE: poisoned. */
+int wal_writer_write(struct wal_writer *writer, struct loam_error *err);
+/* Makes everything written durable. Errors: IO, NO_SPACE: poisoned. */
+int wal_writer_sync(struct wal_writer *writer, struct loam_error *err);
+/* Bytes written so far, and of those known durable. */
+uint64_t wal_writer_size(const struct wal_writer *writer);
+uint64_t wal_writer_durable(const struct wal_writer *writer);
+/* Link for the next log; only after wal_writer_seal(). */
+struct wal_link wal_writer_link(const struct wal_writer *writer);
+/* Writes the end record and syncs: the log is complete. */
+int wal_writer_seal(struct wal_writer *writer, struct loam_error *err);
+/* Closes the file and frees; NULL is fine. An error of an unsealed writer is reported. */
+int wal_writer_close(struct wal_writer *writer, struct loam_error *err);
+/* ffi: end */
+
+#endif

@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * iter.h - the one iterator interface over entries: memtable, table, run, merge. Floor 3.
+ *
+ * An iterator stands on one entry (is_valid) or nowhere. Entries come in entry order (key
+ * ascending, seq descending); all versions are seen, deletes and expired rows too: hiding them is
+ * row_iter's work. `entry` is borrowed: valid until the iterator moves or is freed. An error puts
+ * it nowhere with status set, and status stays until the next seek that succeeds in full - a later
+ * seek does not clear the first error (reads must not skip what could not be read): iter_clear()
+ * does. Iterators are embedded in larger structs where possible: ops->free releases what they hold,
+ * not the struct, unless stated. Thread: owner.
+ */
+#ifndef LOAM_LSM_ITER_H
+#define LOAM_LSM_ITER_H
+
+#include "base/status.h"
+#include "disk/entry.h"
+
+struct iter;
+
+struct iter_ops {
+    void (*first)(struct iter *iter);
+    void (*last)(struct iter *iter);
+    /* First entry at or after (key, seq). */
+    void (*seek)(struct iter *iter, struct slice key, uint64_t seq);
+    /* Last entry before (key, seq). */
+    void (*seek_before)(struct iter *iter, struct slice key, uint64_t seq);
+    void (*next)(struct iter *iter);
+    void (*prev)(struct iter *iter);
+    void (*free)(struct iter *iter);
+};
+
+struct iter {
+    const struct iter_ops *ops;
+    bool is_valid;
+    int status;             /* LOAM_OK, or why it stands nowhere. */
+    struct entry entry;     /* Meaningful while is_valid. */
+    struct loam_error *err; /* Where a failure leaves its text; the owner's, may be NULL. */
+};
+
+static inline void iter_first(struct iter *iter)
+{
+    iter->ops->first(iter);
+}
+static inline void iter_last(struct iter *iter)
+{
+    iter->ops->last(iter);
+}
+static inline void iter_seek(struct iter *iter, struct slice key, uint64_t seq)
+{
+    iter->ops->seek(iter, key, seq);
+}
+static inline void iter_seek_before(struct iter *iter, struct slice key, uint64_t seq)
+{
+    iter->ops->seek_before(iter, key, seq);
+}
+static inline void iter_next(struct iter *iter)
+{
+    iter->ops->next(iter);
+}
+static inline void iter_prev(struct iter *iter)
+{
+    iter->ops->prev(iter);
+}
+static inline void iter_free(struct iter *iter)
+{
+    if (iter != NULL && iter->ops != NULL) {
+        iter->ops->free(iter);
+    }
+}
+
+#endif

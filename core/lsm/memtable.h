@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * memtable.h - the newest rows, sorted in memory. Floor 3.
+ *
+ * One writer (the commit leader) inserts; any number of readers look up and iterate at the same
+ * time without locks. A row is published by a release store; rows are never changed or removed.
+ * Reference counted; readers inside an epoch bracket need no reference.
+ */
+#ifndef LOAM_LSM_MEMTABLE_H
+#define LOAM_LSM_MEMTABLE_H
+
+#include "base/attrs.h"
+#include "lsm/iter.h"
+
+struct memtable;
+
+/* refs = 1. log_number: the log that holds its rows. NULL when out of memory. */
+struct memtable *memtable_new(uint64_t log_number);
+void memtable_ref(struct memtable *memtable);
+/* Frees at zero - at once: whoever published it retires it through an epoch first. */
+void memtable_unref(struct memtable *memtable);
+/* Copies one row in. Errors: NO_MEMORY, and nothing is added. Thread: the one writer. */
+NODISCARD int
+memtable_insert(struct memtable *memtable, const struct entry *entry, struct loam_error *err);
+/*
+ * Finds the newest version of a key with seq <= snapshot_seq. hash = table_key_hash(key) (for an
+ * implementation that wants it). Returns whether there is one - it may be a delete or expired. out
+ * is valid while the memtable lives. Thread: any
+ */
+bool memtable_get(const struct memtable *memtable,
+                  struct slice key,
+                  uint64_t hash,
+                  uint64_t snapshot_seq,
+                  struct entry *out);
+/* Memory taken, in bytes. Thread: any */
+size_t memtable_bytes(const struct memtable *memtable);
+uint64_t memtable_count(const struct memtable *memtable);
+uint64_t memtable_delete_count(const struct memtable *memtable);
+uint64_t memtable_log_number(const struct memtable *memtable);
+/* Highest seq inserted; 0 when empty. */
+uint64_t memtable_seq_max(const struct memtable *memtable);
+
+struct memtable_iter {
+    struct iter iter;
+    const struct memtable *memtable; /* Borrowed: must outlive the iterator. */
+    const void *node;
+};
+void memtable_iter_init(struct memtable_iter *it, const struct memtable *memtable);
+/* Order, links, counts. For specs and slow checks. */
+NODISCARD int memtable_check(const struct memtable *memtable, struct loam_error *err);
+
+#endif

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * row_iter.h - the rows that a reader at one sequence and one time sees: newest visible version of
+ * each key, no deletes, nothing expired. Floor 3.
+ *
+ * Works on any iterator of all versions. Bounds are stored keys, [lower, upper); both may be empty
+ * slices with has_* false. Direction may change at any row.
+ */
+#ifndef LOAM_LSM_ROW_ITER_H
+#define LOAM_LSM_ROW_ITER_H
+
+#include "base/buf.h"
+#include "lsm/iter.h"
+
+struct row_iter {
+    struct iter *source; /* Borrowed. */
+    uint64_t seq;
+    uint64_t now_ms;
+    struct slice lower; /* Borrowed: valid as long as the iterator. */
+    struct slice upper;
+    bool has_lower;
+    bool has_upper;
+    bool is_valid;
+    bool is_reverse;
+    int status;
+    struct entry entry;       /* Current row; valid until the next move. */
+    struct loam_buffer key;   /* Owned: the current key in reverse, the skipped key forward. */
+    struct loam_buffer value; /* Owned: the current value in reverse. */
+};
+
+void row_iter_init(struct row_iter *it, struct iter *source, uint64_t seq, uint64_t now_ms);
+void row_iter_deinit(struct row_iter *it);
+/* First and last row within the bounds. */
+void row_iter_first(struct row_iter *it);
+void row_iter_last(struct row_iter *it);
+/* First row with key >= key (clamped to the bounds); last row with key < key. */
+void row_iter_seek(struct row_iter *it, struct slice key);
+void row_iter_seek_before(struct row_iter *it, struct slice key);
+void row_iter_next(struct row_iter *it);
+void row_iter_prev(struct row_iter *it);
+
+#endif

@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * table.h - an open table with its resident blocks: the block table. Floor 3.
+ *
+ * slots[i] is an atomic pointer to block i, or NULL; a resident block is one load away, a missing
+ * one is read, verified and installed by whoever misses it first. Readers run inside an epoch
+ * bracket and need no reference for what they look at within it; an iterator references its block.
+ *
+ * Reference counted: each version that lists the table holds one. table_mark_obsolete() says that
+ * no future version will; when the last reference goes, on_obsolete is called with the number so
+ * that the owner deletes the file later (never here). The reader (file, index) is opened at first
+ * use. Thread: any.
+ */
+#ifndef LOAM_LSM_TABLE_H
+#define LOAM_LSM_TABLE_H
+
+#include "disk/table_reader.h"
+#include "lsm/cache.h"
+#include "lsm/iter.h"
+
+struct table;
+
+/* What all tables of a store share. Constant while a table lives. */
+struct table_context {
+    struct env_dir *dir;
+    struct store_id id;
+    struct cache *cache;
+    void (*on_obsolete)(void *owner, uint64_t number);
+    void *owner;
+};
+
+/* Makes a table object of a manifest entry (copied): no I/O. refs = 1. Errors: NO_MEMORY. */
+NODISCARD int table_new(const struct table_context *context,
+                        const struct table_meta *meta,
+                        struct table **out,
+                        struct loam_error *err);
+void table_ref(struct table *table);
+void table_unref(struct table *table);
+void table_mark_obsolete(struct table *table);
+/* Valid while the table lives. */
+const struct table_meta *table_meta(const struct table *table);
+/* Opens file and indexes now instead of at first use. */
+NODISCARD int table_open(struct table *table, struct loam_error *err);
+
+/*
+ * Newest version of key with seq <= snapshot_seq in this table. Returns LOAM_OK, NOT_FOUND, or
+ * CORRUPT, IO, NO_MEMORY. Must be called inside an epoch bracket; *out points into a block and is
+ * valid until the bracket ends (out->key is the caller's key). When pin is not NULL, *pin receives
+ * the block with a reference of the caller (block_unref()), so that *out outlives the bracket.
+ */
+NODISCARD int table_get(struct table *table,
+                        struct slice key,
+                        uint64_t hash,
+                        uint64_t snapshot_seq,
+                        struct entry *out,
+                        struct block **pin,
+                        struct loam_error *err);
+
+struct table_iter {
+    struct iter iter;
+    struct table *table; /* Borrowed: its version must outlive the iterator. */
+    struct block *block; /* Referenced, or NULL. */
+    uint32_t block_index;
+    uint32_t row_index;
+    bool fill_cache; /* False for compaction: blocks that are not resident are read without being
+                        installed. */
+    struct loam_buffer
+        key; /* Owned: prefix + suffix of the current row; capacity is kept over moves. */
+};
+void table_iter_init(struct table_iter *it, struct table *table, bool fill_cache);
+/* Re-aims an initialised iterator at another table, keeping its memory. */
+void table_iter_reset(struct table_iter *it, struct table *table);
+
+#endif

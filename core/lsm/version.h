@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * version.h - one immutable state of the store's structure: sorted runs of tables. Floor 3.
+ *
+ * runs[0] is the newest. The tables of one run are disjoint and ordered by key: no two share a key,
+ * all versions of a key stand in one table of a run. For each key, a row in runs[i] is newer than
+ * any in runs[j], j > i. Reference counted; holds one reference on each table.
+ */
+#ifndef LOAM_LSM_VERSION_H
+#define LOAM_LSM_VERSION_H
+
+#include "lsm/table.h"
+
+struct run {
+    uint64_t order;        /* Its number: higher = newer. */
+    struct table **tables; /* In key order. */
+    size_t table_count;    /* At least 1. */
+    uint64_t bytes;
+};
+
+struct version {
+    struct epoch_item epoch_item; /* For deferred release by db. */
+    _Atomic uint32_t refs;
+    size_t run_count;
+    struct run *runs;
+};
+
+void version_ref(struct version *version);
+void version_unref(struct version *version);
+
+/* The table of a run that may hold the key, or NULL. */
+struct table *run_find(const struct run *run, struct slice key);
+/* Index of the first table whose largest key is >= key; table_count when none. */
+size_t run_seek(const struct run *run, struct slice key);
+
+/*
+ * Newest version of key with seq <= snapshot_seq in any run; as table_get(): inside an epoch
+ * bracket.
+ */
+NODISCARD int version_get(const struct version *version,
+                          struct slice key,
+                          uint64_t hash,
+                          uint64_t snapshot_seq,
+                          struct entry *out,
+                          struct block **pin,
+                          struct loam_error *err);
+
+/* Concatenation of one run's tables as one iterator. */
+struct run_iter {
+    struct iter iter;
+    const struct run *run; /* Borrowed: its version must outlive the iterator. */
+    size_t table_index;
+    struct table_iter table_iter;
+};
+void run_iter_init(struct run_iter *it, const struct run *run, bool fill_cache);
+
+/* Runs ordered, tables disjoint and ordered, metas sane, refs positive. */
+NODISCARD int version_check(const struct version *version, struct loam_error *err);
+
+#endif
