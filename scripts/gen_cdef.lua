@@ -11,11 +11,11 @@ package.path = root .. "/?.lua;" .. package.path
 local cdef = require "scripts.lib.cdef"
 
 local HEAD = [==[
--- The C declarations of libloam for LuaJIT. Made by scripts/gen_cdef.lua from core/loam.h: do not edit;
--- change the header and run scripts/gen_cdef.lua.
+-- The C declarations of libloam for LuaJIT. Made by scripts/gen_cdef.lua from core/loam.h: do not
+-- edit; change the header and run scripts/gen_cdef.lua.
 --
--- Returns {codes = {[number] = name}}, the codes of core/loam.h without their prefix. Types are declared
--- once per process, also when this module is loaded again.
+-- Returns {codes = {[number] = name}}, the codes of core/loam.h without their prefix. Types are
+-- declared once per process, also when this module is loaded again.
 local ffi = require "ffi"
 
 if not pcall(ffi.typeof, "loam_db") then
@@ -60,4 +60,6 @@ for _, word in ipairs(arg) do
     paths[#paths + 1] = word
   end
 end
-os.exit(main(paths[1] or root .. "/core/loam.h", paths[2] or root .. "/bindings/kv/cdef.lua", is_check))
+local header_path = paths[1] or root .. "/core/loam.h"
+local output_path = paths[2] or root .. "/bindings/kv/cdef.lua"
+os.exit(main(header_path, output_path, is_check))

@@ -1,8 +1,8 @@
 -- Runs once before the first spec file.
 --
--- busted forgets between files what the files required, but keeps what is loaded here. The FFI forgets
--- nothing: a second ffi.cdef of a struct or a second ffi.metatype raises. So everything that declares
--- types is loaded here, once: spec.support.cdef, spec.support.tmp and the module kv.
+-- busted forgets between files what the files required, but keeps what is loaded here. The FFI
+-- forgets nothing: a second ffi.cdef of a struct or a second ffi.metatype raises. So everything
+-- that declares types is loaded here, once: spec.support.cdef, spec.support.tmp and the module kv.
 local busted = require "busted"
 local paths = require "spec.support.paths"
 local seed = require "spec.support.seed"

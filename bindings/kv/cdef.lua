@@ -1,8 +1,8 @@
--- The C declarations of libloam for LuaJIT. Made by scripts/gen_cdef.lua from core/loam.h: do not edit;
--- change the header and run scripts/gen_cdef.lua.
+-- The C declarations of libloam for LuaJIT. Made by scripts/gen_cdef.lua from core/loam.h: do not
+-- edit; change the header and run scripts/gen_cdef.lua.
 --
--- Returns {codes = {[number] = name}}, the codes of core/loam.h without their prefix. Types are declared
--- once per process, also when this module is loaded again.
+-- Returns {codes = {[number] = name}}, the codes of core/loam.h without their prefix. Types are
+-- declared once per process, also when this module is loaded again.
 local ffi = require "ffi"
 
 if not pcall(ffi.typeof, "loam_db") then

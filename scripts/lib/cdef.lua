@@ -1,9 +1,10 @@
 -- Reads the parts of our C headers that LuaJIT may see.
 --
--- Called by scripts/gen_cdef.lua (which writes bindings/kv/cdef.lua) and by spec/support/cdef.lua (which
--- feeds internal headers to specs), so that no declaration is ever typed twice. A part stands between the
--- comment lines "ffi: begin" and "ffi: end"; a header may have several. Inside them is plain C once the
--- words below are dropped; anything else makes ffi.cdef complain, which is what we want.
+-- Called by scripts/gen_cdef.lua (which writes bindings/kv/cdef.lua) and by spec/support/cdef.lua
+-- (which feeds internal headers to specs), so that no declaration is ever typed twice. A part
+-- stands between the comment lines "ffi: begin" and "ffi: end"; a header may have several. Inside
+-- them is plain C once the words below are dropped; anything else makes ffi.cdef complain, which is
+-- what we want.
 local cdef = {}
 
 local BARE_WORDS = {

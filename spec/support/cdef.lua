@@ -3,9 +3,10 @@
 --     local cdef = require "spec.support.cdef"
 --     cdef.load("base/memory.h")        -- path below core/
 --
--- The headers that a header includes come first, so that its types are known. busted forgets modules
--- between spec files while the FFI never forgets a type: spec/helper.lua requires this module before the
--- first file, and busted keeps what was loaded by then, so `done` lives as long as the process.
+-- The headers that a header includes come first, so that its types are known. busted forgets
+-- modules between spec files while the FFI never forgets a type: spec/helper.lua requires this
+-- module before the first file, and busted keeps what was loaded by then, so `done` lives as long
+-- as the process.
 local ffi = require "ffi"
 local paths = require "spec.support.paths"
 local reader = require "scripts.lib.cdef"

@@ -3,8 +3,8 @@
 --     local random = require("spec.support.seed").new()
 --     random:int(1, 6)   random:bytes(16)   random:pick(list)
 --
--- Each generator depends on the seed of the run and nothing else, so one spec alone sees the numbers it
--- saw in the whole run. SEED=n repeats a run; spec/helper.lua prints the seed of each.
+-- Each generator depends on the seed of the run and nothing else, so one spec alone sees the
+-- numbers it saw in the whole run. SEED=n repeats a run; spec/helper.lua prints the seed of each.
 local seed = {}
 
 local MODULUS = 2147483647 -- Park and Miller; products stay below 2^53.

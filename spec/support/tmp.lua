@@ -4,8 +4,8 @@
 --     local dir = tmpdir()
 --
 -- What is made inside a test, or in its before_each, is removed when that test ends; what is made
--- outside, when the run ends. LOAM_KEEP=1 keeps everything and prints where it is. spec/helper.lua calls
--- remove_all(): a test cannot forget to.
+-- outside, when the run ends. LOAM_KEEP=1 keeps everything and prints where it is. spec/helper.lua
+-- calls remove_all(): a test cannot forget to.
 local ffi = require "ffi"
 
 ffi.cdef "char *mkdtemp(char *template);"

@@ -1,5 +1,5 @@
--- Integers as bytes. Decoders are fed bytes that end early and varints that are too long: what comes
--- from disk is refused here, never asserted.
+-- Integers as bytes. Decoders are fed bytes that end early and varints that are too long: what
+-- comes from disk is refused here, never asserted.
 local cdef = require "spec.support.cdef"
 local ffi = require "ffi"
 local lib = require "spec.support.lib"

@@ -37,7 +37,8 @@ describe("base.status", function()
   it("fills the error once and returns the code", function()
     local rc
     local err = error_of(function(err)
-      rc = lib.loam_fail(err, lib.LOAM_CORRUPT, 0, "wal.c", 12, "%s at %d", "torn", ffi.new("int", 7))
+      local offset = ffi.new("int", 7)
+      rc = lib.loam_fail(err, lib.LOAM_CORRUPT, 0, "wal.c", 12, "%s at %d", "torn", offset)
     end)
 
     assert.equal(lib.LOAM_CORRUPT, rc)
