@@ -1,0 +1,238 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * glue.c - the two things a request needs from C: its value straight into the socket, and the
+ * question whether a browser was lured. Floor 5, the only place that knows both loam.h and http.h.
+ *
+ * Called by lua/loam/fast.lua and lua/loam/routes. A value is pinned for the length of one call:
+ * http_respond() has copied it when it returns. Thread: worker.
+ */
+#include <string.h>
+#include <strings.h>
+
+#include "base/check.h"
+#include "base/limits.h"
+#include "base/memory.h"
+#include "base/slice.h"
+#include "host/host_private.h"
+
+#define HEAD_SIZE_MAX    512 /* ETag, X-KV-Seq, X-KV-Expires-At and a content type fit. */
+#define RAW_KEY_ON_STACK 2048
+
+/* Header lines under construction; what does not fit is a mistake of ours. */
+struct head {
+    size_t size;
+    char text[HEAD_SIZE_MAX];
+};
+
+static void head_text(struct head *head, const char *text, size_t size)
+{
+    PRE(size <= sizeof head->text - head->size);
+    memcpy(head->text + head->size, text, size);
+    head->size += size;
+}
+
+#define head_literal(head, literal) head_text((head), "" literal, sizeof(literal) - 1)
+
+static void head_number(struct head *head, uint64_t number)
+{
+    char digits[20];
+    size_t at = sizeof digits;
+    do {
+        digits[--at] = (char)('0' + number % 10);
+        number /= 10;
+    } while (number != 0);
+    head_text(head, digits + at, sizeof digits - at);
+}
+
+/* The tag without its quotes. */
+static void make_tag(struct head *tag, const loam_view *view, int etag)
+{
+    if (etag == HOST_ETAG_SEQ) {
+        head_number(tag, view->meta.seq);
+        return;
+    }
+    uint32_t crc = (uint32_t)host_crc32(view->data, view->size);
+    for (int shift = 28; shift >= 0; shift -= 4) {
+        head_text(tag, &"0123456789abcdef"[(crc >> shift) & 15], 1);
+    }
+}
+
+/* Whether an If-None-Match list holds the tag; the comparison is the weak one. */
+static bool tag_is_listed(struct slice list, const struct head *tag)
+{
+    if (list.size == 1 && list.data[0] == '*') {
+        return true;
+    }
+    size_t at = 0;
+    while (at < list.size) {
+        const char *open = memchr(list.data + at, '"', list.size - at);
+        if (open == NULL) {
+            return false;
+        }
+        size_t start = (size_t)(open - list.data) + 1;
+        const char *close = memchr(list.data + start, '"', list.size - start);
+        if (close == NULL) {
+            return false;
+        }
+        size_t limit = (size_t)(close - list.data);
+        if (limit - start == tag->size && memcmp(list.data + start, tag->text, tag->size) == 0) {
+            return true;
+        }
+        at = limit + 1;
+    }
+    return false;
+}
+
+static struct slice find_header(const struct http_request *request, const char *name)
+{
+    struct slice value = {0};
+    if (http_request_header(request, request->generation, name, strlen(name), &value.data,
+                            &value.size) != 1) {
+        return (struct slice){0};
+    }
+    return value;
+}
+
+static void make_head(struct head *head, loam_db *db, const loam_view *view, const struct head *tag)
+{
+    head_literal(head, "ETag: \"");
+    head_text(head, tag->text, tag->size);
+    head_literal(head, "\"\r\nX-KV-Seq: ");
+    head_number(head, view->meta.seq);
+    if (view->meta.expire_at_ms != 0) {
+        head_literal(head, "\r\nX-KV-Expires-At: ");
+        head_number(head, view->meta.expire_at_ms);
+    }
+    const char *type =
+        view->meta.content_type == 0 ? NULL : loam_content_type_name(db, view->meta.content_type);
+    head_literal(head, "\r\nContent-Type: ");
+    type = type == NULL ? "application/octet-stream" : type;
+    head_text(head, type, strnlen(type, CONTENT_TYPE_SIZE_MAX));
+    head_literal(head, "\r\n");
+}
+
+static int send_absent(struct http_request *request, int etag)
+{
+    char id[32];
+    int id_size = http_request_id(request, request->generation, id, sizeof id);
+    struct head body = {0};
+    head_literal(&body, "{\"error\":\"");
+    if (etag == HOST_ETAG_CRC) {
+        head_literal(&body, "Blob not found");
+    } else {
+        head_literal(&body, "no such key");
+    }
+    head_literal(&body, "\",\"code\":\"NOT_FOUND\",\"request_id\":\"");
+    head_text(&body, id, id_size > 0 ? (size_t)id_size : 0);
+    head_literal(&body, "\"}\n");
+    static const char headers[] = "Content-Type: application/json\r\n";
+    (void)http_respond(request, request->generation, 404, headers, sizeof headers - 1, body.text,
+                       body.size);
+    return 404;
+}
+
+/* Answers with a value that was found. */
+static int send_view(struct http_request *request, loam_db *db, const loam_view *view, int etag)
+{
+    struct head tag = {0};
+    struct head head = {0};
+    make_tag(&tag, view, etag);
+    make_head(&head, db, view, &tag);
+    struct slice listed = find_header(request, "If-None-Match");
+    int status = listed.size > 0 && tag_is_listed(listed, &tag) ? 304 : 200;
+    int rc = http_respond(request, request->generation, status, head.text, head.size,
+                          status == 200 ? view->data : NULL, status == 200 ? view->size : 0);
+    /* A client that is gone, or a stale handle, needs no other answer. */
+    return rc == LOAM_INVALID || rc == LOAM_NO_MEMORY ? rc : status;
+}
+
+static int send_key(struct http_request *request,
+                    loam_db *db,
+                    uint32_t bucket,
+                    struct slice key,
+                    int etag,
+                    struct loam_error *err)
+{
+    loam_view view = {0};
+    int rc = loam_get_view(db, bucket, key.data, key.size, NULL, &view, err);
+    if (rc == LOAM_NOT_FOUND) {
+        return send_absent(request, etag);
+    }
+    if (rc != LOAM_OK) {
+        return rc;
+    }
+    rc = send_view(request, db, &view, etag);
+    loam_view_release(&view);
+    if (rc < 0) {
+        return fail(err, rc, "the answer with the stored content type was refused");
+    }
+    return rc;
+}
+
+int host_send_value(struct http_request *request,
+                    loam_db *db,
+                    uint32_t bucket,
+                    const char *raw,
+                    size_t raw_size,
+                    int etag,
+                    struct loam_error *err)
+{
+    if (memchr(raw, '%', raw_size) == NULL) {
+        return send_key(request, db, bucket, slice_make(raw, raw_size), etag, err);
+    }
+    char stack[RAW_KEY_ON_STACK];
+    char *key = raw_size <= sizeof stack ? stack : mem_alloc(raw_size);
+    if (key == NULL) {
+        return mem_fail(err, raw_size);
+    }
+    int size = http_percent_decode(raw, raw_size, key);
+    int rc = size < 0 ? fail(err, LOAM_INVALID, "bad %%-escape in the key")
+                      : send_key(request, db, bucket, slice_make(key, (size_t)size), etag, err);
+    if (key != stack) {
+        mem_free(key);
+    }
+    return rc;
+}
+
+/* ---- Admission ---- */
+
+/* "[::1]:80" -> "[::1]", "a:80" -> "a". */
+static struct slice without_port(struct slice authority)
+{
+    size_t size = authority.size;
+    const char *bracket = size == 0 ? NULL : memchr(authority.data, ']', size);
+    size_t from = bracket == NULL ? 0 : (size_t)(bracket - authority.data);
+    const char *colon = size == from ? NULL : memchr(authority.data + from, ':', size - from);
+    return slice_make(authority.data, colon == NULL ? size : (size_t)(colon - authority.data));
+}
+
+static bool name_is_listed(struct slice name, const char *names, size_t names_size)
+{
+    size_t at = 0;
+    while (at < names_size) {
+        size_t size = strnlen(names + at, names_size - at);
+        if (size == name.size && strncasecmp(names + at, name.data, size) == 0) {
+            return true;
+        }
+        at += size + 1;
+    }
+    return false;
+}
+
+int host_admit(const struct http_request *request, const char *names, size_t names_size)
+{
+    struct slice host = find_header(request, "Host");
+    if (host.size > 0 && !name_is_listed(without_port(host), names, names_size)) {
+        return 1;
+    }
+    struct slice origin = find_header(request, "Origin");
+    if (origin.size == 0) {
+        return 0;
+    }
+    /* Only our own pages: the same host and port as the request went to. */
+    static const char scheme[] = "http://";
+    size_t skip = sizeof scheme - 1;
+    bool is_same = origin.size == skip + host.size && memcmp(origin.data, scheme, skip) == 0 &&
+                   strncasecmp(origin.data + skip, host.data, host.size) == 0;
+    return is_same ? 0 : 2;
+}

@@ -1,0 +1,204 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * host.h - what the host's Lua calls beyond loam.h and http.h. Floor 5, the top.
+ *
+ * A `struct host` is what the threads of one server share: the workers, the counters, the buckets'
+ * epoch and the queue of slow calls. The main thread's Lua (lua/loam/server.lua) makes it, opens
+ * one http_worker per worker thread, starts them and then waits for signals. Each worker thread has
+ * a lua_State of its own that runs lua/loam/worker.lua. Lua always asks; nothing here calls Lua
+ * back.
+ *
+ * Thread: "main" = the thread that opened the host; "worker" = the worker's own thread.
+ */
+#ifndef LOAM_HOST_HOST_H
+#define LOAM_HOST_HOST_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "http/http.h"
+#include "loam.h"
+
+/* ffi: begin */
+struct host;
+struct host_worker;
+
+/* ---- The process ---- */
+
+/* Words that every thread may read at any time. */
+struct host_shared {
+    uint32_t bucket_epoch; /* Grows when a bucket is dropped or made: cached ids are stale. */
+    uint32_t reload_count; /* Grows with every host_reload(). */
+    int32_t stop_ms;       /* -1 while serving, else the deadline of the graceful stop. */
+    uint32_t worker_count;
+    double started_at_ms; /* Since the Unix epoch. */
+};
+
+/* Errors: INVALID a count outside 1..256; NO_MEMORY, IO. *out is released with host_close().
+ * Thread: main */
+int host_open(int worker_count, struct host **out, struct loam_error *err);
+/* Stops and joins what still runs, closes the HTTP workers. NULL is fine. Thread: main */
+void host_close(struct host *host);
+/* Valid until host_close(). Thread: any */
+const struct host_shared *host_shared(const struct host *host);
+/* Lets every worker stop accepting, finish within deadline_ms, and end. Thread: any */
+void host_stop(struct host *host, int deadline_ms);
+/* Lets every worker load app.lua again. Thread: any */
+void host_reload(struct host *host);
+/* To be called after a bucket was made or dropped. Thread: any */
+void host_buckets_changed(struct host *host);
+
+/* Blocks SIGTERM, SIGINT, SIGHUP for this thread and those it starts, and ignores SIGPIPE. Thread:
+ * main, before any other thread exists */
+void host_signals_block(void);
+/* Waits for one of them; -1 = no limit. Returns 15, 2, 1, HOST_SIGNAL_WORKER when a worker ended
+ * without being told to, or 0 after the timeout. Thread: main */
+int host_signal_wait(struct host *host, int timeout_ms);
+enum { HOST_SIGNAL_WORKER = 1000 };
+
+/* Modification time of a file in seconds, -1 when there is none. Thread: any */
+double host_file_mtime(const char *path);
+/* 1 for a directory, 0 for anything else. Thread: any */
+int host_is_directory(const char *path);
+/* Processors this process may use, at least 1. Thread: any */
+int host_cpu_count(void);
+/* Milliseconds since the Unix epoch; milliseconds of the monotonic clock. Thread: any */
+double host_now_ms(void);
+double host_monotonic_ms(void);
+
+/* ---- Workers ---- */
+
+/* Gives the host an open http_worker; host_close() closes it. Returns its index, counted from 1.
+ * Thread: main, before host_worker_start() */
+int host_worker_add(struct host *host, struct http_worker *http);
+/* Starts the thread of worker `index`: a new lua_State calls loam.worker with the worker, and
+ * `config` is what host_worker_config() then gives it. The program only. Thread: main */
+int host_worker_start(struct host *host,
+                      int index,
+                      loam_db *db,
+                      const char *config,
+                      size_t config_size,
+                      struct loam_error *err);
+/* Waits until the worker serves, or has failed: SCRIPT with its one line. Thread: main */
+int host_worker_wait(struct host *host, int index, struct loam_error *err);
+/* Waits for the end of all workers. Returns how many ended by a failure. Thread: main */
+int host_join(struct host *host);
+
+struct host *host_worker_host(struct host_worker *worker);
+struct http_worker *host_worker_http(struct host_worker *worker);
+loam_db *host_worker_db(struct host_worker *worker);
+int host_worker_index(const struct host_worker *worker);
+/* Valid until the worker has ended. */
+const char *host_worker_config(const struct host_worker *worker, size_t *size);
+/* Tells host_worker_wait() that this worker serves. Thread: worker */
+void host_worker_ready(struct host_worker *worker);
+/* Counters of the connections of worker `index`; they move while they are read. Thread: any */
+const struct http_counters *host_http_counters(const struct host *host, int index);
+
+/* ---- Counters ---- */
+
+/*
+ * A metric is a run of `width` slots. Every worker has a row with all slots and is the only one who
+ * writes it, with plain stores; readers add up the rows. So counting costs no atomic operation, and
+ * a sum may lag by what happened during the addition. Row 0 belongs to the main thread.
+ */
+/* Finds or makes the slots of a metric. Returns the first slot, or TOO_LARGE when all are taken.
+ * Thread: any */
+int host_metric_slot(struct host *host, const char *key, size_t key_size, int width);
+/* The row of worker `index`; valid until host_close(). Thread: any */
+double *host_metric_row(struct host *host, int index);
+/* How many metrics there are; they never go away. Thread: any */
+int host_metric_count(struct host *host);
+/* The key of metric `at` (counted from 0), valid until host_close(), and its slots. Thread: any */
+const char *host_metric_get(struct host *host, int at, size_t *key_size, int *slot, int *width);
+/* The sum of one slot over all rows. Thread: any */
+double host_metric_sum(struct host *host, int slot);
+
+/* ---- Slow calls ---- */
+
+enum {
+    HOST_TASK_FLUSH = 1,
+    HOST_TASK_SYNC = 2,
+    HOST_TASK_BUCKET_OPEN = 3,
+    HOST_TASK_BUCKET_DROP = 4,
+    HOST_TASK_CONTENT_TYPE = 5,
+};
+
+/* A call of the engine that waits for the disk, made by a thread of the host in the worker's stead.
+ * Zero-initialise it. */
+struct host_task {
+    int kind;   /* HOST_TASK_* */
+    double tag; /* The caller's. */
+    char name[160];
+    size_t name_size;
+    struct loam_bucket_options bucket_options;
+    int code; /* Result. */
+    uint32_t content_type;
+    struct loam_bucket_info bucket;
+    struct loam_error error;
+};
+/* Copies the task and queues it. The worker gets WAKE when it is done. Errors: NO_MEMORY. Thread:
+ * worker */
+int host_task_submit(struct host_worker *worker,
+                     const struct host_task *task,
+                     struct loam_error *err);
+/* Makes the call at once, in this thread. Thread: any */
+void host_task_run(loam_db *db, struct host_task *task);
+/* Moves one finished task of this worker to *out; returns 1, or 0 when there is none. Thread:
+ * worker */
+int host_task_take(struct host_worker *worker, struct host_task *out);
+
+/* ---- Answers from the engine to the socket ---- */
+
+enum {
+    HOST_ETAG_SEQ = 0, /* ETag is the sequence number. */
+    HOST_ETAG_CRC = 1, /* ETag is the CRC-32 of the value, as /blobs promises. */
+};
+
+/*
+ * Answers a GET or HEAD with the value of a key: 200 with its headers, 304, or 404 in JSON. The
+ * value goes from the engine's block into the socket buffer. `raw` is still percent-encoded.
+ * Returns the status sent, or a negative code with nothing sent (INVALID: a bad escape, or a key
+ * above KEY_SIZE_MAX is TOO_LARGE). Thread: worker
+ */
+int host_send_value(struct http_request *request,
+                    loam_db *db,
+                    uint32_t bucket,
+                    const char *raw,
+                    size_t raw_size,
+                    int etag,
+                    struct loam_error *err);
+/*
+ * Decides whether a browser that was lured to another site may have sent this request: the Host and
+ * Origin must be one of `names`, each ended by a NUL, lower case, without port. Returns 0 to go on,
+ * 1 a foreign Host, 2 a foreign Origin. Thread: worker
+ */
+int host_admit(const struct http_request *request, const char *names, size_t names_size);
+/* CRC-32 (IEEE 802.3) of some bytes. Thread: any */
+double host_crc32(const void *data, size_t size);
+
+/* ---- JSON text ---- */
+
+/* 1 when the bytes are valid UTF-8 (no surrogates, nothing above U+10FFFF, shortest form). */
+int host_is_utf8(const char *data, size_t size);
+/* Appends a quoted JSON string of valid UTF-8. Returns LOAM_OK, INVALID when it is not UTF-8,
+ * NO_MEMORY. Thread: owner of the buffer */
+int host_json_string(loam_buffer *out, const char *data, size_t size);
+/* Appends base64url without padding. */
+int host_base64url(loam_buffer *out, const char *data, size_t size);
+/* Decodes base64url, with or without padding, into out of at least size * 3 / 4 bytes. Returns the
+ * decoded size or INVALID. */
+int host_base64url_decode(const char *data, size_t size, char *out);
+
+enum {
+    HOST_ROWS_KEYS_ONLY = 1,
+    HOST_ROWS_BASE64 = 2, /* Keys always as k64. */
+    HOST_ROWS_LIST = 4,   /* Commas between rows in place of line ends. */
+    HOST_ROWS_FIRST = 8,  /* LIST: no comma before the first row. */
+    HOST_ROWS_BARE = 16,  /* LIST: keys alone, as strings. */
+};
+/* Appends rows [start, limit) as {"k":...,"v":...} objects. Returns LOAM_OK or NO_MEMORY. */
+int host_json_rows(loam_buffer *out, const loam_rows *rows, size_t start, size_t limit, int flags);
+/* ffi: end */
+
+#endif

@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * lua_state.c - makes the lua_States of the main thread and of the workers. Floor 5.
+ *
+ * Called by main.c and workers.c. A fresh state differs from plain luajit in three things: the path
+ * of Loam's files, `kv` bound to the engine inside this program instead of libloam.so, and
+ * package.loam_root, the directory that holds lua/ and bindings/.
+ */
+#include "host/lua_state.h"
+
+#include <lualib.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/check.h"
+#include "base/memory.h"
+
+/* What a prefix needs so that it is ours. Tried in order, relative to the program's directory. */
+static const char *const roots[] = {"/..", "/../share/loam", "/../../share/loam"};
+
+static const char preamble[] =
+    "local root = ...\n"
+    "package.loam_root = root\n"
+    "local ours = {'/bindings/?.lua', '/bindings/?/init.lua', '/lua/?.lua', '/lua/?/init.lua'}\n"
+    "for at, path in ipairs(ours) do ours[at] = root .. path end\n"
+    "package.path = table.concat(ours, ';') .. ';' .. package.path\n"
+    "package.preload['kv.native'] = function() return {namespace = require('ffi').C} end\n";
+
+/* Writes the directory of this program, without a slash at the end. */
+static int program_directory(char *path, size_t capacity, struct loam_error *err)
+{
+    ssize_t size = readlink("/proc/self/exe", path, capacity - 1);
+    if (size <= 0) {
+        return fail(err, LOAM_NOT_FOUND, "cannot read /proc/self/exe to find the Lua files");
+    }
+    path[size] = 0;
+    char *slash = strrchr(path, '/');
+    PRE(slash != NULL);
+    *slash = 0;
+    return LOAM_OK;
+}
+
+static int find_root(char *root, size_t capacity, struct loam_error *err)
+{
+    char directory[4096];
+    char probe[4200];
+    TRY(program_directory(directory, sizeof directory, err));
+    for (size_t i = 0; i < sizeof roots / sizeof roots[0]; i++) {
+        (void)snprintf(probe, sizeof probe, "%s%s/lua/loam/cli/init.lua", directory, roots[i]);
+        if (access(probe, R_OK) == 0) {
+            (void)snprintf(root, capacity, "%s%s", directory, roots[i]);
+            return LOAM_OK;
+        }
+    }
+    return fail(err, LOAM_NOT_FOUND, "no Lua files in %s/../lua or %s/../share/loam", directory,
+                directory);
+}
+
+/* The message as a string, with a traceback when asked for. */
+static int on_error(lua_State *L)
+{
+    if (lua_tostring(L, 1) == NULL && luaL_callmeta(L, 1, "__tostring")) {
+        lua_replace(L, 1);
+    }
+    const char *message = lua_tostring(L, 1);
+    if (message == NULL) {
+        message = lua_pushfstring(L, "error object of type %s", luaL_typename(L, 1));
+    }
+    if (getenv("LOAM_TRACEBACK") != NULL) {
+        luaL_traceback(L, L, message, 1);
+    } else {
+        lua_pushstring(L, message);
+    }
+    return 1;
+}
+
+int lua_state_call(lua_State *L, int argument_count, int result_count, struct loam_error *err)
+{
+    int base = lua_gettop(L) - argument_count;
+    PRE(base >= 1);
+    lua_pushcfunction(L, on_error);
+    lua_insert(L, base);
+    int rc = lua_pcall(L, argument_count, result_count, base);
+    if (rc != 0) {
+        const char *message = lua_tostring(L, -1);
+        rc = fail(err, LOAM_SCRIPT, "%s", message == NULL ? "no message" : message);
+        lua_settop(L, base - 1);
+        return rc;
+    }
+    lua_remove(L, base);
+    return LOAM_OK;
+}
+
+int lua_state_open(lua_State **out, struct loam_error *err)
+{
+    char root[4200];
+    TRY(find_root(root, sizeof root, err));
+    lua_State *L = luaL_newstate();
+    if (L == NULL) {
+        return mem_fail(err, sizeof(void *));
+    }
+    luaL_openlibs(L);
+    int rc =
+        luaL_loadbuffer(L, preamble, sizeof preamble - 1, "=loam") == 0 ? LOAM_OK : LOAM_SCRIPT;
+    INV(rc == LOAM_OK);
+    lua_pushstring(L, root);
+    rc = lua_state_call(L, 1, 0, err);
+    if (rc != LOAM_OK) {
+        lua_close(L);
+        return rc;
+    }
+    *out = L;
+    return LOAM_OK;
+}

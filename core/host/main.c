@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * main.c - the program `loam`: one lua_State that runs lua/loam/cli. Floor 5.
+ *
+ * Everything the program does is Lua from here on; the exit code is what loam.cli returns. An error
+ * that no command caught is one line on standard error and exit code 1. Thread: main.
+ */
+#include <stdio.h>
+
+#include "base/check.h"
+#include "host/lua_state.h"
+
+/* The global `arg`, as luajit makes it. */
+static void push_arguments(lua_State *L, int argc, char **argv)
+{
+    lua_createtable(L, argc, 1);
+    for (int i = 0; i < argc; i++) {
+        lua_pushstring(L, argv[i]);
+        lua_rawseti(L, -2, i);
+    }
+    lua_pushvalue(L, -1);
+    lua_setglobal(L, "arg");
+}
+
+static int run(lua_State *L, int argc, char **argv, int *exit_code, struct loam_error *err)
+{
+    lua_getglobal(L, "require");
+    lua_pushliteral(L, "loam.cli");
+    TRY(lua_state_call(L, 1, 1, err));
+    lua_getfield(L, -1, "main");
+    push_arguments(L, argc, argv);
+    TRY(lua_state_call(L, 1, 1, err));
+    *exit_code = (int)lua_tointeger(L, -1);
+    return LOAM_OK;
+}
+
+int main(int argc, char **argv)
+{
+    struct loam_error error = {0};
+    lua_State *L = NULL;
+    int exit_code = 1;
+    int rc = lua_state_open(&L, &error);
+    if (rc == LOAM_OK) {
+        rc = run(L, argc, argv, &exit_code, &error);
+        lua_close(L);
+    }
+    if (rc != LOAM_OK) {
+        (void)fprintf(stderr, "loam: %s\n", error.text);
+        return 1;
+    }
+    return exit_code;
+}
