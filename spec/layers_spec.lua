@@ -9,7 +9,7 @@ local function layers(path, text)
   return shell.run("scripts/layers.lua", dir)
 end
 
-describe("layers", function()
+describe("layers #plain", function()
   it("finds nothing in this tree", function()
     assert.same({ status = 0, out = "", err = "" }, shell.run("scripts/layers.lua"))
   end)

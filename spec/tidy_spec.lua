@@ -22,7 +22,7 @@ local function with(contents, path, text)
   return contents
 end
 
-describe("tidy", function()
+describe("tidy #plain", function()
   it("finds nothing in this tree", function()
     local result = shell.run("scripts/tidy.lua")
 

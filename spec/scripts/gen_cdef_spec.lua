@@ -18,7 +18,7 @@ int second(struct mutex *mu, const char *format, ...) REQUIRES(mu->a(1)) PRINTF_
 /* ffi: end */
 ]]
 
-describe("scripts/gen_cdef.lua", function()
+describe("scripts/gen_cdef.lua #plain", function()
   it("finds bindings/kv/cdef.lua up to date", function()
     assert.same({ status = 0, out = "", err = "" }, shell.run("scripts/gen_cdef.lua", "--check"))
   end)

@@ -1,4 +1,5 @@
--- Operations as bytes: round trips, the bytes of core/FORMAT.md, and every way a payload can be wrong.
+-- Operations as bytes: round trips, the bytes of core/FORMAT.md, and every way a payload can be
+-- wrong.
 local cdef = require "spec.support.cdef"
 local example = require "spec.support.format_example"
 local ffi = require "ffi"

@@ -1,5 +1,5 @@
--- The contract of core/env/env.h, the same table of behaviour for every driver. What only one driver
--- does is in its own spec.
+-- The contract of core/env/env.h, the same table of behaviour for every driver. What only one
+-- driver does is in its own spec.
 local env = require "spec.support.env"
 local tmpdir = require "spec.support.tmp"
 
