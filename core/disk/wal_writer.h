@@ -15,15 +15,9 @@
 /* ffi: begin */
 struct wal_writer;
 
-/* What a log remembers of the one before it. All zero for the first log of a store. */
-struct wal_link {
-    uint64_t number;
-    uint64_t size;  /* Final length in bytes. */
-    uint64_t chain; /* Running hash over the checksums of its records. */
-};
-
-/* Creates log `number`: header written and synced, space of allocate_bytes reserved, directory
- * synced. Errors: IO, NO_SPACE, NO_MEMORY. */
+/* Creates log `number`: space of allocate_bytes reserved, header written and synced, directory
+ * synced. `previous` may be NULL for the first log of a store. Errors: EXISTS, IO, NO_SPACE,
+ * NO_MEMORY; what was created is removed again where possible. */
 int wal_writer_open(struct env_dir *dir,
                     uint64_t number,
                     const struct store_id *id,
@@ -31,7 +25,8 @@ int wal_writer_open(struct env_dir *dir,
                     uint64_t allocate_bytes,
                     struct wal_writer **out,
                     struct loam_error *err);
-/* Frames one batch into memory; no I/O. Errors: NO_MEMORY (nothing added), TOO_LARGE. */
+/* Frames one batch of `count` operations, the first with number first_seq, into memory; no I/O.
+ * Errors: NO_MEMORY, TOO_LARGE: nothing added. */
 int wal_writer_add(struct wal_writer *writer,
                    uint64_t first_seq,
                    uint32_t count,
@@ -47,11 +42,13 @@ int wal_writer_sync(struct wal_writer *writer, struct loam_error *err);
 /* Bytes written so far, and of those known durable. */
 uint64_t wal_writer_size(const struct wal_writer *writer);
 uint64_t wal_writer_durable(const struct wal_writer *writer);
-/* Link for the next log; only after wal_writer_seal(). */
+/* Link for the next log, over what was written; final after wal_writer_seal(). */
 struct wal_link wal_writer_link(const struct wal_writer *writer);
-/* Writes the end record and syncs: the log is complete. */
+/* Syncs what was written, then writes the end record and syncs it: the log is complete. Nothing may
+ * be added and not yet written. Errors: IO, NO_SPACE: poisoned. */
 int wal_writer_seal(struct wal_writer *writer, struct loam_error *err);
-/* Closes the file and frees; NULL is fine. An error of an unsealed writer is reported. */
+/* Closes the file and frees always; NULL is fine. The error of closing an unsealed log is reported:
+ * a sealed one is durable. */
 int wal_writer_close(struct wal_writer *writer, struct loam_error *err);
 /* ffi: end */
 

@@ -1,0 +1,206 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * wal_writer.c - see wal_writer.h. Three marks in the file, in this order: durable <= written <=
+ * written + buffered. A record carries the durable mark of the moment it was framed.
+ */
+#include "disk/wal_writer.h"
+
+#include "base/check.h"
+#include "base/limits.h"
+#include "base/memory.h"
+#include "disk/file_name.h"
+
+#define BUFFER_KEEP_MAX (4u << 20) /* A larger buffer is given back after its write. */
+
+struct wal_writer {
+    struct env_file *file;
+    struct record_key key;
+    uint64_t number;
+    uint64_t written; /* Bytes handed to the kernel. */
+    uint64_t durable; /* Of those, bytes known to be synced. */
+    uint64_t chain;   /* Over everything framed. */
+    uint64_t written_chain;
+    struct loam_buffer buffer; /* Framed, not yet written. */
+    bool is_sealed;
+    int failed_code; /* LOAM_OK, or the poison. */
+    struct loam_error failed;
+};
+
+static int poison(struct wal_writer *writer, int code, struct loam_error *err)
+{
+    writer->failed_code = code;
+    if (err != NULL) {
+        *err = writer->failed;
+    }
+    return code;
+}
+
+static int check_usable(const struct wal_writer *writer, struct loam_error *err)
+{
+    PRE(writer != NULL && !writer->is_sealed);
+    if (UNLIKELY(writer->failed_code != LOAM_OK) && err != NULL) {
+        *err = writer->failed;
+    }
+    return writer->failed_code;
+}
+
+/* Makes the new file a log: nothing of it counts before this has returned. */
+static int begin_file(struct wal_writer *writer,
+                      struct env_dir *dir,
+                      const struct file_header *header,
+                      uint64_t allocate_bytes,
+                      struct loam_error *err)
+{
+    char bytes[FILE_HEADER_SIZE];
+    writer->chain = writer->written_chain = file_header_encode(header, bytes);
+    TRY(env_allocate(writer->file, allocate_bytes, err));
+    TRY(env_write(writer->file, 0, bytes, sizeof(bytes), err));
+    TRY(env_sync(writer->file, err));
+    TRY(env_dir_sync(dir, err));
+    writer->written = writer->durable = FILE_HEADER_SIZE;
+    return LOAM_OK;
+}
+
+int wal_writer_open(struct env_dir *dir,
+                    uint64_t number,
+                    const struct store_id *id,
+                    const struct wal_link *previous,
+                    uint64_t allocate_bytes,
+                    struct wal_writer **out,
+                    struct loam_error *err)
+{
+    char name[FILE_NAME_SIZE];
+    file_name_make(FILE_WAL, number, name);
+    struct wal_writer *writer = mem_zalloc(1, sizeof(*writer));
+    if (writer == NULL) {
+        return mem_fail(err, sizeof(*writer));
+    }
+    writer->number = number;
+    writer->key = record_key_make(id, number);
+    struct file_header header = {
+        .magic = WAL_MAGIC, .version = WAL_VERSION, .number = number, .id = *id};
+    if (previous != NULL) {
+        PRE(previous->number < number);
+        header.link = *previous;
+    }
+    int rc = env_create(dir, name, &writer->file, err);
+    if (rc != LOAM_OK) {
+        mem_free(writer);
+        return rc;
+    }
+    rc = begin_file(writer, dir, &header, allocate_bytes, err);
+    if (rc != LOAM_OK) {
+        /* The first error is the one to tell; a file that stays is an orphan. */
+        KEEP_FIRST(rc, wal_writer_close(writer, NULL));
+        KEEP_FIRST(rc, env_remove(dir, name, NULL));
+        return rc;
+    }
+    *out = writer;
+    return LOAM_OK;
+}
+
+static int add_record(struct wal_writer *writer, struct record *record, struct loam_error *err)
+{
+    record->offset = writer->written + writer->buffer.size;
+    record->durable_upto = writer->durable;
+    return record_append(&writer->buffer, writer->key, record, &writer->chain, err);
+}
+
+int wal_writer_add(struct wal_writer *writer,
+                   uint64_t first_seq,
+                   uint32_t count,
+                   const char *payload,
+                   size_t size,
+                   struct loam_error *err)
+{
+    TRY(check_usable(writer, err));
+    PRE(count > 0 && first_seq > 0 && first_seq + count - 1 <= SEQ_MAX);
+    struct record record = {.first_seq = first_seq,
+                            .payload = payload,
+                            .size = size,
+                            .count = count,
+                            .type = RECORD_BATCH};
+    return add_record(writer, &record, err);
+}
+
+void wal_writer_forget(struct wal_writer *writer)
+{
+    PRE(writer != NULL);
+    writer->buffer.size = 0;
+    writer->chain = writer->written_chain;
+}
+
+int wal_writer_write(struct wal_writer *writer, struct loam_error *err)
+{
+    TRY(check_usable(writer, err));
+    struct loam_buffer *buffer = &writer->buffer;
+    if (buffer->size == 0) {
+        return LOAM_OK;
+    }
+    int rc = env_write(writer->file, writer->written, buffer->data, buffer->size, &writer->failed);
+    if (rc != LOAM_OK) {
+        return poison(writer, rc, err);
+    }
+    writer->written += buffer->size;
+    writer->written_chain = writer->chain;
+    buffer->size = 0;
+    if (buffer->capacity > BUFFER_KEEP_MAX) {
+        loam_buffer_free(buffer);
+    }
+    return LOAM_OK;
+}
+
+int wal_writer_sync(struct wal_writer *writer, struct loam_error *err)
+{
+    TRY(check_usable(writer, err));
+    int rc = env_sync(writer->file, &writer->failed);
+    if (rc != LOAM_OK) {
+        return poison(writer, rc, err);
+    }
+    writer->durable = writer->written;
+    return LOAM_OK;
+}
+
+uint64_t wal_writer_size(const struct wal_writer *writer)
+{
+    return writer->written;
+}
+
+uint64_t wal_writer_durable(const struct wal_writer *writer)
+{
+    return writer->durable;
+}
+
+struct wal_link wal_writer_link(const struct wal_writer *writer)
+{
+    return (struct wal_link){
+        .number = writer->number, .size = writer->written, .chain = writer->written_chain};
+}
+
+int wal_writer_seal(struct wal_writer *writer, struct loam_error *err)
+{
+    TRY(check_usable(writer, err));
+    PRE(writer->buffer.size == 0);
+    /* The end record claims that all before it is durable: it must not reach the disk first. */
+    if (writer->durable < writer->written) {
+        TRY(wal_writer_sync(writer, err));
+    }
+    struct record end = {.type = RECORD_END};
+    TRY(add_record(writer, &end, err));
+    TRY(wal_writer_write(writer, err));
+    TRY(wal_writer_sync(writer, err));
+    writer->is_sealed = true;
+    return LOAM_OK;
+}
+
+int wal_writer_close(struct wal_writer *writer, struct loam_error *err)
+{
+    if (writer == NULL) {
+        return LOAM_OK;
+    }
+    bool is_sealed = writer->is_sealed;
+    int rc = env_close(writer->file, is_sealed ? NULL : err);
+    loam_buffer_free(&writer->buffer);
+    mem_free(writer);
+    return is_sealed ? LOAM_OK : rc;
+}

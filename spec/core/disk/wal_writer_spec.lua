@@ -1,0 +1,165 @@
+-- What the writer puts into a log, mark by mark; what comes back out is wal_reader_spec.lua.
+local cdef = require "spec.support.cdef"
+local env = require "spec.support.env"
+local example = require "spec.support.format_example"
+local ffi = require "ffi"
+local lib = require "spec.support.lib"
+local wal = require "spec.support.wal"
+
+cdef.load("base/memory.h")
+
+local OFF = 0xffffffffffffffffULL
+local dir
+
+describe("disk.wal_writer", function()
+  before_each(function()
+    dir = assert(env.mem():open("/wal", true))
+  end)
+  after_each(function()
+    lib.memory_fail_at(OFF, 0)
+    env.close_all()
+  end)
+
+  it("writes the bytes of the format's example", function()
+    local previous = ffi.new("struct wal_link", { number = 5, size = 4096, chain = 258 })
+    local log = assert(wal.create(dir, 7, { previous = previous }))
+    log:commit(1000, "\2\4\0\0\0\1")
+    assert(log:seal())
+    assert(log:close())
+
+    assert.equal(example "wal", dir:get(wal.name(7)))
+  end)
+
+  it("writes what the format says, made a second time in Lua", function()
+    local log = assert(wal.create(dir, 9))
+    log:commit(1, "one")
+    assert(log:add(2, 3, "two"))
+    assert(log:add(5, 1, ""))
+    assert(log:write())
+    assert(log:close())
+
+    local expected = wal.header { number = 9 }
+    local first = #expected
+    expected = expected .. wal.record {
+      number = 9, offset = first, first_seq = 1, durable_upto = first, payload = "one" }
+    local second = #expected
+    expected = expected .. wal.record {
+      number = 9, offset = second, first_seq = 2, count = 3, durable_upto = second,
+      payload = "two" }
+    expected = expected .. wal.record {
+      number = 9, offset = #expected, first_seq = 5, durable_upto = second, payload = "" }
+    assert.equal(expected, dir:get(wal.name(9)))
+  end)
+
+  it("frames into memory, writes on demand, and knows what is durable", function()
+    local log = assert(wal.create(dir, 1))
+    assert(log:add(1, 1, "abc"))
+    local after_add = { log:size(), log:durable() }
+    assert(log:write())
+    local after_write = { log:size(), log:durable() }
+    assert(log:sync())
+
+    assert.same({ 96, 96 }, after_add)
+    assert.same({ 139, 96 }, after_write)
+    assert.same({ 139, 139 }, { log:size(), log:durable() })
+    log:close()
+  end)
+
+  it("forgets what was added since the last write, chain included", function()
+    local log, other = assert(wal.create(dir, 1)), assert(env.mem():open("/wal", true))
+    log:commit(1, "kept")
+    assert(log:add(2, 1, "refused"))
+    log:forget()
+    log:commit(2, "also kept")
+    local plain = assert(wal.create(other, 1))
+    plain:commit(1, "kept")
+    plain:commit(2, "also kept")
+
+    assert.equal(other:get(wal.name(1)), dir:get(wal.name(1)))
+    assert.same(plain:link(), log:link())
+    log:close()
+    plain:close()
+  end)
+
+  it("does nothing when there is nothing to write", function()
+    local log = assert(wal.create(dir, 1))
+
+    assert(log:write())
+
+    assert.equal(96, log:size())
+    log:close()
+  end)
+
+  it("syncs before it writes the end record, so that the record cannot lie", function()
+    local log = assert(wal.create(dir, 1))
+    assert(log:add(1, 1, "abc"))
+    assert(log:write())
+    assert(log:seal())
+    log:close()
+
+    local bytes = dir:get(wal.name(1))
+    local sealed = wal.record {
+      number = 1, offset = 139, type = lib.RECORD_END, count = 0, first_seq = 0,
+      durable_upto = 139 }
+    assert.equal(sealed, bytes:sub(140))
+  end)
+
+  it("carries a large record and gives its memory back", function()
+    local payload = ("0123456789abcdef"):rep(6 * 65536)
+    local log = assert(wal.create(dir, 1))
+    log:commit(1, payload)
+    log:commit(2, "small")
+    log:close()
+
+    local got = assert(wal.read(dir, 1))
+    assert.is_true(got.payloads[1] == payload)
+    assert.equal("small", got.payloads[2])
+  end)
+
+  -- Error paths of wal_writer.c.
+
+  it("never opens a log that exists (C10)", function()
+    dir:put(wal.name(3), "old bytes")
+
+    assert.equal("EXISTS", (select(2, wal.create(dir, 3))))
+    assert.equal("old bytes", dir:get(wal.name(3)))
+  end)
+
+  it("refuses a batch above the limit, and adds nothing", function()
+    local log, err = assert(wal.create(dir, 1)), ffi.new("struct loam_error")
+    local size = 512 * 1024 * 1024 + 1
+
+    assert.equal(lib.LOAM_TOO_LARGE, lib.wal_writer_add(log._p, 1, 1, "", size, err))
+    assert.equal("log record of 536870913 bytes, the limit is 536870912", ffi.string(err.text))
+
+    assert(log:write())
+    assert.equal(96, log:size())
+    log:close()
+  end)
+
+  it("adds nothing when memory runs out, and goes on when there is some", function()
+    local log = assert(wal.create(dir, 1))
+    log:commit(1, "one")
+    lib.memory_fail_at(0, OFF)
+    local _, code = log:add(2, 1, ("x"):rep(100000))
+    lib.memory_fail_at(OFF, 0)
+    log:commit(2, "two")
+    log:close()
+
+    assert.equal("NO_MEMORY", code)
+    assert.same({ "one", "two" }, assert(wal.read(dir, 1)).payloads)
+  end)
+
+  it("leaves no file behind when it cannot open", function()
+    lib.memory_fail_at(0, OFF)
+    local _, code = wal.create(dir, 1)
+    lib.memory_fail_at(OFF, 0)
+
+    assert.equal("NO_MEMORY", code)
+    assert.equal("", dir:names())
+  end)
+
+  it("closes nothing", function()
+    assert.equal(0, lib.wal_writer_close(nil, nil))
+  end)
+end)
