@@ -58,7 +58,8 @@ describe("cmake --install #plain", function()
     local prefix, dir = install(), tmpdir()
     files.write(dir, { ["user.c"] = PROGRAM, ["CMakeLists.txt"] = CMAKE })
 
-    run("cmake", "-S", dir, "-B", dir .. "/build", "-DCMAKE_PREFIX_PATH=" .. prefix)
+    run("cmake", "-G", "Ninja", "-S", dir, "-B", dir .. "/build",
+      "-DCMAKE_PREFIX_PATH=" .. prefix)
     run("cmake", "--build", dir .. "/build")
 
     assert.equal("CORRUPT\n", run(dir .. "/build/user"))
