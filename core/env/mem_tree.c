@@ -157,6 +157,21 @@ static void changes_clear(struct mem_dir *dir)
     dir->change_count = 0;
 }
 
+/* Forgets what is pending of one name. */
+static void changes_drop(struct mem_dir *dir, const char *name)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < dir->change_count; i++) {
+        struct mem_change *change = &dir->changes[i];
+        if (strcmp(change->name, name) == 0 || strcmp(change->to, name) == 0) {
+            mem_inode_unkeep(change->inode);
+        } else {
+            dir->changes[kept++] = *change;
+        }
+    }
+    dir->change_count = kept;
+}
+
 /* Does a change to the durable names, unless a change it builds on was lost. */
 static void apply(struct mem_tree *tree, struct mem_names *names, const struct mem_change *change)
 {
@@ -341,6 +356,31 @@ int mem_dir_sync(struct mem_tree *tree, struct mem_dir *dir, struct loam_error *
     names_copy(tree, &dir->durable, &dir->live);
     changes_clear(dir);
     return LOAM_OK;
+}
+
+int mem_dir_put_durable(struct mem_tree *tree,
+                        struct mem_dir *dir,
+                        const char *name,
+                        struct mem_inode *inode,
+                        struct loam_error *err)
+{
+    PRE(tree->is_tracked);
+    TRY(names_reserve(&dir->live, dir->live.count + 1, err));
+    TRY(names_reserve(&dir->durable, dir->durable.count + 1, err));
+    changes_drop(dir, name);
+    names_set(tree, &dir->durable, name, inode);
+    names_set(tree, &dir->live, name, inode);
+    return LOAM_OK;
+}
+
+void mem_dir_remove_durable(struct mem_tree *tree, struct mem_dir *dir, const char *name)
+{
+    PRE(tree->is_tracked && names_find(&dir->live, name) != NULL);
+    changes_drop(dir, name);
+    names_unset(tree, &dir->live, name);
+    if (names_find(&dir->durable, name) != NULL) {
+        names_unset(tree, &dir->durable, name);
+    }
 }
 
 /* ---- Power cut ---- */

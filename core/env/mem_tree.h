@@ -159,6 +159,15 @@ NODISCARD int mem_dir_rename(struct mem_tree *tree,
                              struct loam_error *err);
 NODISCARD int mem_dir_sync(struct mem_tree *tree, struct mem_dir *dir, struct loam_error *err);
 
+/* Past all calls and durable at once: puts a name, in place of an old one; removes a name that is
+ * there. Pending changes of the name are forgotten. */
+NODISCARD int mem_dir_put_durable(struct mem_tree *tree,
+                                  struct mem_dir *dir,
+                                  const char *name,
+                                  struct mem_inode *inode,
+                                  struct loam_error *err);
+void mem_dir_remove_durable(struct mem_tree *tree, struct mem_dir *dir, const char *name);
+
 /* All directories after a power cut, or the death of the process: no lock is held. */
 NODISCARD int mem_tree_power_cut(struct mem_tree *tree,
                                  enum mem_cut cut,

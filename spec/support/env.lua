@@ -1,4 +1,4 @@
--- Files, directories and drivers of core/env for specs.
+-- Files, directories and drivers of core/env for specs. The fault driver is spec.support.fault.
 --
 --     local env = require "spec.support.env"
 --     local dir = assert(env.posix():open(path, true))
@@ -127,7 +127,7 @@ function dir_methods:open_read(name)
   return open_file(lib.env_open_read, self, name)
 end
 
---- Creates a file with these bytes and closes it; with "sync", synced.
+--- Creates a file with these bytes, synced when asked, and closes it.
 function dir_methods:put(name, text, is_synced)
   local file = assert(self:create(name))
   assert(file:write(0, text))
@@ -203,6 +203,7 @@ end
 -- ---- Environments ----
 
 local env_methods = {}
+support.env_methods = env_methods
 local env_metatable = { __name = "spec.env", __index = env_methods }
 
 --- Opens a directory, made when absent and `is_created`.

@@ -1,11 +1,13 @@
 -- The contract of core/env/env.h, the same table of behaviour for every driver. What only one
 -- driver does is in its own spec.
 local env = require "spec.support.env"
+local fault = require "spec.support.fault"
 local tmpdir = require "spec.support.tmp"
 
 local drivers = {
   { name = "posix", new = env.posix, root = function() return tmpdir() end },
   { name = "mem", new = env.mem, root = function() return "/data" end },
+  { name = "fault", new = fault.new, root = function() return "/data" end },
 }
 
 for _, driver in ipairs(drivers) do
