@@ -201,7 +201,9 @@ struct http_worker_options {
     size_t struct_size;  /* Set by http_worker_options_init(). */
     const char *address; /* "HOST:PORT" (IPv6 as "[::1]:80"; port 0 picks one) or "unix:PATH". */
     int backlog;         /* Default 1024. */
-    int reuse_port;      /* Several workers share the port. Default 1. */
+    int reuse_port; /* 0: the port is for this worker alone. 1 (default): others may join; a port
+                       that is in use already is an error all the same. 2: joins the port that
+                       another worker of this process has opened with 1. */
     struct http_limits limits;
 };
 

@@ -1,0 +1,401 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * answer.c - the answering calls of http.h, and the queue that keeps answers in request order.
+ *
+ * An answer is written once, into the connection's output when its request is the oldest, else into
+ * the exchange's own buffer, which is appended when its turn comes. Thread: owner.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/check.h"
+#include "base/status.h"
+#include "http/worker.h"
+
+/* ---- Queue ---- */
+
+void http_conn_enqueue(struct http_conn *conn, struct http_exchange *exchange)
+{
+    exchange->conn = conn;
+    exchange->next = NULL;
+    if (conn->last != NULL) {
+        conn->last->next = exchange;
+    } else {
+        conn->first = exchange;
+    }
+    conn->last = exchange;
+    conn->in_flight++;
+}
+
+struct http_buffer *http_exchange_out(struct http_exchange *exchange)
+{
+    PRE(exchange->conn != NULL);
+    return exchange->conn->first == exchange ? &exchange->conn->out : &exchange->out;
+}
+
+void http_exchange_end(struct http_exchange *exchange)
+{
+    PRE(!exchange->is_ended);
+    struct http_pool *pool = &exchange->worker->pool;
+    if (exchange->is_delivered) {
+        exchange->worker->counters.in_flight--;
+    }
+    if (exchange->chunk != NULL) {
+        http_chunk_unref(pool, exchange->chunk);
+        exchange->chunk = NULL;
+    }
+    http_buffer_drop(pool, &exchange->body);
+    struct http_request *pub = &exchange->pub;
+    *pub = (struct http_request){.generation = pub->generation + 1,
+                                 .slot = pub->slot,
+                                 .head = "",
+                                 .target = "",
+                                 .path = "",
+                                 .query = "",
+                                 .body = ""};
+    exchange->is_ended = true;
+}
+
+/* The first answer asked for the end of the connection: what follows it is lost. */
+static void cut_after_first(struct http_conn *conn)
+{
+    while (conn->first != NULL) {
+        struct http_exchange *exchange = conn->first;
+        conn->first = exchange->next;
+        http_conn_detach(exchange);
+    }
+    conn->last = NULL;
+    conn->in_flight = 0;
+    conn->receiving = conn->state == HTTP_CONN_HEAD ? conn->receiving : NULL;
+    if (conn->state < HTTP_CONN_CLOSING) {
+        http_conn_stop_input(conn);
+    }
+}
+
+void http_conn_promote(struct http_conn *conn)
+{
+    struct http_pool *pool = &conn->worker->pool;
+    http_conn_mark_dirty(conn);
+    while (conn->first != NULL && conn->first->is_ended) {
+        struct http_exchange *done = conn->first;
+        bool closes = done->closes;
+        conn->resets = conn->resets || done->is_cut;
+        conn->first = done->next;
+        conn->in_flight--;
+        INV(done->out.data == NULL);
+        http_exchange_give(pool, done);
+        if (conn->first == NULL) {
+            conn->last = NULL;
+        }
+        if (closes) {
+            cut_after_first(conn);
+            return;
+        }
+        struct http_exchange *next = conn->first;
+        if (next == NULL || next->out.data == NULL) {
+            continue;
+        }
+        size_t size = http_buffer_pending(&next->out);
+        if (!http_buffer_append(pool, &conn->out, next->out.data + next->out.at, size)) {
+            http_conn_lose(conn);
+            return;
+        }
+        http_buffer_drop(pool, &next->out);
+    }
+}
+
+/* ---- Handles ---- */
+
+static int
+open_handle(struct http_request *request, uint32_t generation, struct http_exchange **exchange)
+{
+    *exchange = (struct http_exchange *)(void *)request;
+    if (request == NULL || request->generation != generation || (*exchange)->is_ended) {
+        return LOAM_CLOSED;
+    }
+    return LOAM_OK;
+}
+
+/* Ends the handle of an answer that is complete in its buffer. */
+static void answered(struct http_exchange *exchange)
+{
+    struct http_conn *conn = exchange->conn;
+    bool is_receiving = conn->receiving == exchange && conn->state != HTTP_CONN_HEAD;
+    exchange->worker->counters.responses++;
+    http_exchange_end(exchange);
+    if (is_receiving) {
+        /* Answered before its body was here: the rest of the body is not waited for. */
+        exchange->closes = true;
+        http_conn_stop_input(conn);
+    }
+    if (conn->first == exchange) {
+        http_conn_promote(conn);
+    }
+}
+
+static void cut(struct http_exchange *exchange)
+{
+    exchange->closes = true;
+    exchange->is_cut = exchange->framing == HTTP_FRAMING_CLOSE;
+    exchange->conn->lingers = false;
+    answered(exchange);
+}
+
+/* The client is gone: ends the handle. */
+static int end_orphan(struct http_exchange *exchange)
+{
+    struct http_worker *worker = exchange->worker;
+    http_exchange_end(exchange);
+    http_exchange_give(&worker->pool, exchange);
+    return LOAM_CANCELLED;
+}
+
+static bool has_no_body(const struct http_exchange *exchange, int status)
+{
+    return exchange->pub.method == HTTP_HEAD || status == 204 || status == 304;
+}
+
+static bool
+write_head(struct http_exchange *exchange, struct http_head_options *options, size_t extra)
+{
+    bool is_receiving =
+        exchange->conn->receiving == exchange && exchange->conn->state != HTTP_CONN_HEAD;
+    exchange->closes = exchange->closes || exchange->worker->is_draining;
+    options->version_minor = exchange->pub.version_minor;
+    options->keep_alive = !exchange->closes && !is_receiving;
+    exchange->framing = options->framing;
+    exchange->is_begun = true;
+    return http_head_write(exchange->worker, http_exchange_out(exchange), options, extra);
+}
+
+static int check_begin(struct http_exchange *exchange, const struct http_head_options *options)
+{
+    if (exchange->is_begun || options->status < 200 || options->status > 599 ||
+        !http_headers_check(exchange->worker, options->headers, options->headers_size)) {
+        return LOAM_INVALID;
+    }
+    return LOAM_OK;
+}
+
+/* ---- Whole answers ---- */
+
+int http_respond(struct http_request *request,
+                 uint32_t generation,
+                 int status,
+                 const char *headers,
+                 size_t headers_size,
+                 const char *body,
+                 size_t body_size)
+{
+    struct http_exchange *exchange;
+    TRY(open_handle(request, generation, &exchange));
+    if (exchange->conn == NULL) {
+        return end_orphan(exchange);
+    }
+    bool drops_body = has_no_body(exchange, status);
+    struct http_head_options options = {
+        .status = status,
+        .framing = drops_body ? HTTP_FRAMING_NONE : HTTP_FRAMING_LENGTH,
+        .content_length = status == 204 || status == 304 ? -1 : (double)body_size,
+        .headers = headers,
+        .headers_size = headers_size,
+    };
+    TRY(check_begin(exchange, &options));
+    size_t body_sent = drops_body ? 0 : body_size;
+    if (!write_head(exchange, &options, body_sent)) {
+        exchange->is_begun = false;
+        return LOAM_NO_MEMORY;
+    }
+    struct http_buffer *out = http_exchange_out(exchange);
+    if (body_sent > 0) {
+        memcpy(out->data + out->size, body, body_sent);
+        out->size += body_sent;
+    }
+    struct http_conn *conn = exchange->conn;
+    answered(exchange);
+    if (http_buffer_pending(&conn->out) >= conn->worker->limits.output_high_bytes) {
+        http_conn_flush(conn); /* Large answers are not to pile up during a batch. */
+    }
+    return LOAM_OK;
+}
+
+int http_respond_close(struct http_request *request, uint32_t generation)
+{
+    struct http_exchange *exchange;
+    TRY(open_handle(request, generation, &exchange));
+    if (exchange->is_begun) {
+        return LOAM_INVALID;
+    }
+    exchange->closes = true;
+    return LOAM_OK;
+}
+
+/* ---- Streamed answers ---- */
+
+int http_respond_begin(struct http_request *request,
+                       uint32_t generation,
+                       int status,
+                       const char *headers,
+                       size_t headers_size,
+                       double content_length)
+{
+    struct http_exchange *exchange;
+    TRY(open_handle(request, generation, &exchange));
+    if (exchange->conn == NULL) {
+        return LOAM_CANCELLED;
+    }
+    if (content_length != -1 && !(content_length >= 0 && content_length < 9e15)) {
+        return LOAM_INVALID;
+    }
+    bool is_known = content_length >= 0;
+    enum http_framing framing = is_known ? HTTP_FRAMING_LENGTH : HTTP_FRAMING_CHUNKED;
+    if (has_no_body(exchange, status)) {
+        framing = HTTP_FRAMING_NONE;
+    } else if (!is_known && exchange->pub.version_minor == 0) {
+        framing = HTTP_FRAMING_CLOSE;
+    }
+    struct http_head_options options = {
+        .status = status,
+        .framing = framing,
+        .content_length = status == 204 || status == 304 ? -1 : content_length,
+        .headers = headers,
+        .headers_size = headers_size,
+    };
+    TRY(check_begin(exchange, &options));
+    bool closed = exchange->closes;
+    exchange->closes = closed || framing == HTTP_FRAMING_CLOSE;
+    if (!write_head(exchange, &options, 0)) {
+        exchange->closes = closed;
+        exchange->is_begun = false;
+        return LOAM_NO_MEMORY;
+    }
+    exchange->length_left = is_known ? (uint64_t)content_length : 0;
+    http_conn_mark_dirty(exchange->conn);
+    return LOAM_OK;
+}
+
+static int check_write(struct http_request *request,
+                       uint32_t generation,
+                       size_t size,
+                       struct http_exchange **exchange)
+{
+    TRY(open_handle(request, generation, exchange));
+    if ((*exchange)->conn == NULL) {
+        return LOAM_CANCELLED;
+    }
+    if (!(*exchange)->is_begun ||
+        ((*exchange)->framing == HTTP_FRAMING_LENGTH && size > (*exchange)->length_left)) {
+        return LOAM_INVALID;
+    }
+    return LOAM_OK;
+}
+
+/* After bytes were added: 1 to go on, 0 to wait. */
+static int after_write(struct http_exchange *exchange)
+{
+    struct http_conn *conn = exchange->conn;
+    size_t high = conn->worker->limits.output_high_bytes;
+    if (conn->first != exchange) {
+        exchange->wants_writable = http_buffer_pending(&exchange->out) >= high;
+        return exchange->wants_writable ? 0 : 1;
+    }
+    http_conn_mark_dirty(conn);
+    if (http_buffer_pending(&conn->out) < high) {
+        return 1;
+    }
+    http_conn_flush(conn);
+    if (exchange->conn == NULL) {
+        return LOAM_CANCELLED;
+    }
+    exchange->wants_writable = http_buffer_pending(&conn->out) >= high;
+    return exchange->wants_writable ? 0 : 1;
+}
+
+int http_respond_write(struct http_request *request,
+                       uint32_t generation,
+                       const char *data,
+                       size_t size)
+{
+    struct http_exchange *exchange;
+    TRY(check_write(request, generation, size, &exchange));
+    if (exchange->framing == HTTP_FRAMING_NONE || size == 0) {
+        return 1;
+    }
+    enum { FRAME_MAX = 24 };
+    struct http_buffer *out = http_exchange_out(exchange);
+    if (!http_buffer_reserve(&exchange->worker->pool, out, size + FRAME_MAX)) {
+        return LOAM_NO_MEMORY;
+    }
+    bool is_chunked = exchange->framing == HTTP_FRAMING_CHUNKED;
+    if (is_chunked) {
+        int n = snprintf(out->data + out->size, FRAME_MAX, "%zx\r\n", size);
+        out->size += (size_t)n;
+    }
+    memcpy(out->data + out->size, data, size);
+    out->size += size;
+    if (is_chunked) {
+        memcpy(out->data + out->size, "\r\n", 2);
+        out->size += 2;
+    } else if (exchange->framing == HTTP_FRAMING_LENGTH) {
+        exchange->length_left -= size;
+    }
+    return after_write(exchange);
+}
+
+char *http_respond_reserve(struct http_request *request, uint32_t generation, size_t size)
+{
+    struct http_exchange *exchange;
+    if (check_write(request, generation, size, &exchange) != LOAM_OK ||
+        exchange->framing != HTTP_FRAMING_LENGTH) {
+        return NULL;
+    }
+    struct http_buffer *out = http_exchange_out(exchange);
+    if (!http_buffer_reserve(&exchange->worker->pool, out, size)) {
+        return NULL;
+    }
+    char *place = out->data + out->size;
+    out->size += size;
+    exchange->length_left -= size;
+    http_conn_mark_dirty(exchange->conn);
+    return place;
+}
+
+int http_respond_end(struct http_request *request, uint32_t generation)
+{
+    struct http_exchange *exchange;
+    TRY(open_handle(request, generation, &exchange));
+    if (exchange->conn == NULL) {
+        return end_orphan(exchange);
+    }
+    if (!exchange->is_begun) {
+        return LOAM_INVALID;
+    }
+    if (exchange->framing == HTTP_FRAMING_LENGTH && exchange->length_left > 0) {
+        cut(exchange);
+        return LOAM_INVALID;
+    }
+    if (exchange->framing == HTTP_FRAMING_CHUNKED &&
+        !http_buffer_append(&exchange->worker->pool, http_exchange_out(exchange), "0\r\n\r\n", 5)) {
+        cut(exchange);
+        return LOAM_NO_MEMORY;
+    }
+    answered(exchange);
+    return LOAM_OK;
+}
+
+int http_respond_abort(struct http_request *request, uint32_t generation)
+{
+    struct http_exchange *exchange;
+    TRY(open_handle(request, generation, &exchange));
+    if (exchange->conn == NULL) {
+        (void)end_orphan(exchange);
+        return LOAM_OK;
+    }
+    cut(exchange);
+    return LOAM_OK;
+}
+
+int http_request_release(struct http_request *request, uint32_t generation)
+{
+    return http_respond_abort(request, generation);
+}

@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: MIT */
+/* request.c - the calls of http.h that look at a request or steer its body. Thread: owner. */
+#include <arpa/inet.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/status.h"
+#include "http/chars.h"
+#include "http/worker.h"
+
+static bool is_open(const struct http_request *request, uint32_t generation)
+{
+    return request != NULL && request->generation == generation &&
+           !((const struct http_exchange *)(const void *)request)->is_ended;
+}
+
+static bool same_nocase(const char *a, const char *b, size_t size)
+{
+    for (size_t i = 0; i < size; i++) {
+        char x = a[i] >= 'A' && a[i] <= 'Z' ? (char)(a[i] | 0x20) : a[i];
+        char y = b[i] >= 'A' && b[i] <= 'Z' ? (char)(b[i] | 0x20) : b[i];
+        if (x != y) {
+            return false;
+        }
+    }
+    return true;
+}
+
+int http_request_header(const struct http_request *request,
+                        uint32_t generation,
+                        const char *name,
+                        size_t name_size,
+                        const char **value,
+                        size_t *value_size)
+{
+    if (!is_open(request, generation)) {
+        return LOAM_CLOSED;
+    }
+    for (uint32_t i = 0; i < request->field_count; i++) {
+        const struct http_field *field = &request->fields[i];
+        if (field->name_size == name_size &&
+            same_nocase(request->head + field->name_at, name, name_size)) {
+            *value = request->head + field->value_at;
+            *value_size = field->value_size;
+            return 1;
+        }
+    }
+    return 0;
+}
+
+int http_request_id(const struct http_request *request,
+                    uint32_t generation,
+                    char *text,
+                    size_t size)
+{
+    if (!is_open(request, generation)) {
+        return LOAM_CLOSED;
+    }
+    if (size < 32) {
+        return LOAM_INVALID;
+    }
+    const struct http_exchange *exchange = (const struct http_exchange *)(const void *)request;
+    return snprintf(text, size, "%s-%.0f", exchange->worker->prefix, request->serial);
+}
+
+int http_request_peer(const struct http_request *request,
+                      uint32_t generation,
+                      char *text,
+                      size_t size)
+{
+    if (!is_open(request, generation)) {
+        return LOAM_CLOSED;
+    }
+    if (size < 64) {
+        return LOAM_INVALID;
+    }
+    const struct http_exchange *exchange = (const struct http_exchange *)(const void *)request;
+    if (exchange->conn == NULL) {
+        return LOAM_CANCELLED;
+    }
+    char host[INET6_ADDRSTRLEN] = "";
+    const struct sockaddr_storage *address = &exchange->conn->address;
+    if (address->ss_family == AF_INET) {
+        const struct sockaddr_in *in = (const struct sockaddr_in *)(const void *)address;
+        (void)inet_ntop(AF_INET, &in->sin_addr, host, sizeof(host));
+        return snprintf(text, size, "%s:%d", host, ntohs(in->sin_port));
+    }
+    if (address->ss_family == AF_INET6) {
+        const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)(const void *)address;
+        (void)inet_ntop(AF_INET6, &in6->sin6_addr, host, sizeof(host));
+        return snprintf(text, size, "[%s]:%d", host, ntohs(in6->sin6_port));
+    }
+    return snprintf(text, size, "unix");
+}
+
+/* ---- Bodies ---- */
+
+static int
+decide(struct http_request *request, uint32_t generation, double body_max, bool is_stream)
+{
+    if (!is_open(request, generation)) {
+        return LOAM_CLOSED;
+    }
+    struct http_exchange *exchange = (struct http_exchange *)(void *)request;
+    struct http_conn *conn = exchange->conn;
+    if (conn == NULL) {
+        return LOAM_CANCELLED;
+    }
+    /* A buffered body's size is a 32-bit field. */
+    bool is_legal = body_max >= 0 && (is_stream || body_max <= UINT32_MAX);
+    if (conn->receiving != exchange || !conn->is_asking || !is_legal) {
+        return LOAM_INVALID;
+    }
+    conn->body_max = body_max;
+    http_conn_decide(conn, is_stream);
+    return exchange->conn == NULL ? LOAM_CANCELLED : LOAM_OK;
+}
+
+int http_request_buffer(struct http_request *request, uint32_t generation, double body_max)
+{
+    return decide(request, generation, body_max, false);
+}
+
+int http_request_stream(struct http_request *request, uint32_t generation, double body_max)
+{
+    return decide(request, generation, body_max, true);
+}
+
+int http_request_consume(struct http_request *request, uint32_t generation)
+{
+    if (!is_open(request, generation)) {
+        return LOAM_CLOSED;
+    }
+    struct http_exchange *exchange = (struct http_exchange *)(void *)request;
+    if (!exchange->has_piece) {
+        return LOAM_INVALID;
+    }
+    exchange->has_piece = false;
+    exchange->body.size = 0;
+    struct http_conn *conn = exchange->conn;
+    if (conn == NULL) {
+        return LOAM_CANCELLED;
+    }
+    if (conn->receiving == exchange) {
+        /* The time the handler took is not the client's. */
+        conn->since_ns += conn->worker->now_ns - conn->paused_ns;
+        conn->paused_ns = 0;
+        http_conn_mark_dirty(conn);
+    }
+    return LOAM_OK;
+}
