@@ -279,9 +279,9 @@ void env_fault_fail_name(struct env *base,
     mutex_unlock(&env->mu);
 }
 
-void env_fault_fail(struct env *env, unsigned kinds, uint64_t after, uint64_t repeat, int os_errno)
+void env_fault_fail(struct env *base, unsigned kinds, uint64_t after, uint64_t repeat, int os_errno)
 {
-    env_fault_fail_name(env, kinds, NULL, after, repeat, os_errno);
+    env_fault_fail_name(base, kinds, NULL, after, repeat, os_errno);
 }
 
 void env_fault_tear(struct env *base, uint64_t bytes)

@@ -50,9 +50,9 @@ enum {
 /* Its random bytes come from `seed`. NULL when out of memory. Released with env_fault_free(). */
 struct env *env_fault_new(uint64_t seed);
 /* Handles still open keep it alive until they are closed. NULL is fine. */
-void env_fault_free(struct env *env);
+void env_fault_free(struct env *base);
 /* Open directories and files, for leak checks. */
-uint64_t env_fault_handle_count(struct env *env);
+uint64_t env_fault_handle_count(struct env *base);
 
 /* ---- Plans ---- */
 
@@ -61,59 +61,60 @@ uint64_t env_fault_handle_count(struct env *env);
  * (UINT64_MAX = all). `name_part`: only those whose file name contains it; NULL or "" = any. Up to
  * eight plans work side by side.
  */
-void env_fault_fail_name(struct env *env,
+void env_fault_fail_name(struct env *base,
                          unsigned kinds,
                          const char *name_part,
                          uint64_t after,
                          uint64_t repeat,
                          int os_errno);
 /* The same for any name. */
-void env_fault_fail(struct env *env, unsigned kinds, uint64_t after, uint64_t repeat, int os_errno);
+void env_fault_fail(
+    struct env *base, unsigned kinds, uint64_t after, uint64_t repeat, int os_errno);
 /* A write that fails by plan, or is the one that crashes, first writes up to `bytes`. */
-void env_fault_tear(struct env *env, uint64_t bytes);
+void env_fault_tear(struct env *base, uint64_t bytes);
 /* The disk takes `bytes` more, then NO_SPACE (a write first writes what fits). Removing files gives
  * space back. UINT64_MAX = no limit. */
-void env_fault_space(struct env *env, uint64_t bytes);
+void env_fault_space(struct env *base, uint64_t bytes);
 /* Operation number `op` (the first ever is 1) and everything after it fails with EIO and does not
  * reach the store. 0 = never. */
-void env_fault_crash_at(struct env *env, uint64_t op);
+void env_fault_crash_at(struct env *base, uint64_t op);
 /* No plan, tear, limit of space or crash; hits start at 0. */
-void env_fault_clear(struct env *env);
+void env_fault_clear(struct env *base);
 
 /* Operations so far. */
-uint64_t env_fault_op_count(struct env *env);
+uint64_t env_fault_op_count(struct env *base);
 /* Faults that struck: a spec requires its own to be among them. */
-uint64_t env_fault_hits(struct env *env);
+uint64_t env_fault_hits(struct env *base);
 /* The first fault that struck, as "operation 17: sync 000000000003.wal"; "" = none. Valid until
  * env_fault_clear() or env_fault_free(). */
-const char *env_fault_first_hit(struct env *env);
+const char *env_fault_first_hit(struct env *base);
 
 /* Brings the env back: ENV_FAULT_LOSE, _RANDOM or _KILL. Plans, tear and crash are over; a limit of
  * space and the hits stay. Handles of before are dead: close them. Errors: NO_MEMORY. */
-NODISCARD int env_fault_reboot(struct env *env, int mode, uint64_t seed, struct loam_error *err);
+NODISCARD int env_fault_reboot(struct env *base, int mode, uint64_t seed, struct loam_error *err);
 
 /* ---- Looking and damaging, past all plans; what they write is durable at once ---- */
 
 /* Replaces *out with a line "name size synced_size" per file, sorted. Errors: NOT_FOUND. */
 NODISCARD int
-env_fault_list(struct env *env, const char *path, struct loam_buffer *out, struct loam_error *err);
+env_fault_list(struct env *base, const char *path, struct loam_buffer *out, struct loam_error *err);
 /* Errors: NOT_FOUND. */
-NODISCARD int env_fault_read_file(struct env *env,
+NODISCARD int env_fault_read_file(struct env *base,
                                   const char *path,
                                   const char *name,
                                   struct loam_buffer *out,
                                   struct loam_error *err);
 /* Makes or replaces the file. Errors: NOT_FOUND (the directory), INVALID (the name). */
-NODISCARD int env_fault_write_file(struct env *env,
+NODISCARD int env_fault_write_file(struct env *base,
                                    const char *path,
                                    const char *name,
                                    const void *data,
                                    size_t size,
                                    struct loam_error *err);
 NODISCARD int
-env_fault_remove_file(struct env *env, const char *path, const char *name, struct loam_error *err);
+env_fault_remove_file(struct env *base, const char *path, const char *name, struct loam_error *err);
 /* Bit rot: exclusive-or of one byte. Open handles see it. Errors: NOT_FOUND, INVALID (offset). */
-NODISCARD int env_fault_flip(struct env *env,
+NODISCARD int env_fault_flip(struct env *base,
                              const char *path,
                              const char *name,
                              uint64_t offset,
@@ -121,9 +122,9 @@ NODISCARD int env_fault_flip(struct env *env,
                              struct loam_error *err);
 /* Cuts the file, or lengthens it by zeroes. Errors: NOT_FOUND. */
 NODISCARD int env_fault_truncate(
-    struct env *env, const char *path, const char *name, uint64_t size, struct loam_error *err);
+    struct env *base, const char *path, const char *name, uint64_t size, struct loam_error *err);
 /* Copies a file to a name of the same or another directory, in place of what is there. */
-NODISCARD int env_fault_copy(struct env *env,
+NODISCARD int env_fault_copy(struct env *base,
                              const char *path,
                              const char *name,
                              const char *to_path,
@@ -131,16 +132,16 @@ NODISCARD int env_fault_copy(struct env *env,
                              struct loam_error *err);
 /* Copies all files of a directory to another, made when absent, emptied before. */
 NODISCARD int
-env_fault_copy_dir(struct env *env, const char *path, const char *to_path, struct loam_error *err);
+env_fault_copy_dir(struct env *base, const char *path, const char *to_path, struct loam_error *err);
 
 /* ---- Clocks: real until set; then they stand until moved ---- */
 
-void env_fault_set_wall_ms(struct env *env, uint64_t wall_ms);
+void env_fault_set_wall_ms(struct env *base, uint64_t now);
 /* Moves the wall clock, standing or running, in either direction. */
-void env_fault_shift_wall_ms(struct env *env, int64_t delta_ms);
-void env_fault_set_now_ns(struct env *env, uint64_t now_ns);
+void env_fault_shift_wall_ms(struct env *base, int64_t delta_ms);
+void env_fault_set_now_ns(struct env *base, uint64_t now);
 /* The monotonic clock goes forward only. */
-void env_fault_advance_ns(struct env *env, uint64_t delta_ns);
+void env_fault_advance_ns(struct env *base, uint64_t delta_ns);
 
 /* ffi: end */
 

@@ -18,17 +18,17 @@ struct mem_tree;
 /* NULL when out of memory. Released with env_mem_free(). */
 struct env *env_mem_new(void);
 /* Handles still open keep it alive until they are closed. NULL is fine. */
-void env_mem_free(struct env *env);
+void env_mem_free(struct env *base);
 /* Open directories and files, for leak checks. */
-uint64_t env_mem_handle_count(struct env *env);
+uint64_t env_mem_handle_count(struct env *base);
 /* ffi: end */
 
 /* For env_fault: a tree that keeps apart what is durable. */
 struct env *env_mem_new_tracked(void);
 /* The tree, with the mutex held until env_mem_unlock(). */
-struct mem_tree *env_mem_lock(struct env *env);
-void env_mem_unlock(struct env *env);
+struct mem_tree *env_mem_lock(struct env *base);
+void env_mem_unlock(struct env *base);
 /* Takes from an open file what its failed sync dropped. */
-void env_mem_sync_lost(struct env_file *file);
+void env_mem_sync_lost(struct env_file *base);
 
 #endif
