@@ -4,10 +4,14 @@
  *
  * The payload of a manifest record is a sequence of tagged fields, each: tag varint | size varint |
  * body. Unknown tags below 64 are refused (UNSUPPORTED), those from 64 on are skipped: room for
- * optional fields.
+ * optional fields. Exact bytes in core/FORMAT.md.
+ *
+ * An edit is applied as a whole: what it removes goes first, then what it adds comes, so that a
+ * table moves to another run by being removed and added in one edit. A snapshot is an edit that is
+ * applied to nothing.
  *
  * Runs: every table belongs to one sorted run, named by a number that also orders runs: a higher
- * run is newer for each key.
+ * run is newer for each key. Thread: owner.
  */
 #ifndef LOAM_DISK_MANIFEST_EDIT_H
 #define LOAM_DISK_MANIFEST_EDIT_H
@@ -63,16 +67,17 @@ int manifest_edit_add_content_type(struct manifest_edit *edit,
 void manifest_edit_set_next_file(struct manifest_edit *edit, uint64_t number);
 void manifest_edit_set_last_seq(struct manifest_edit *edit, uint64_t seq);
 void manifest_edit_set_next_bucket(struct manifest_edit *edit, uint32_t id);
+/* Appends the bytes to *out. Errors: NO_MEMORY, TOO_LARGE: more than a record carries. */
 int manifest_edit_encode(const struct manifest_edit *edit,
                          struct loam_buffer *out,
                          struct loam_error *err);
-/* Decodes into an empty edit, whose slices then point into data. Errors: CORRUPT, UNSUPPORTED,
- * NO_MEMORY. */
+/* Replaces the edit by what data says; its slices then point into data. Checks every field against
+ * its bounds, and that nothing is said twice. Errors: CORRUPT, UNSUPPORTED, NO_MEMORY: the edit is
+ * then empty. */
 int manifest_edit_decode(struct manifest_edit *edit,
                          const char *data,
                          size_t size,
                          struct loam_error *err);
-/* ffi: end */
 
 /* Contents, for version_set: arrays owned by the edit, valid until it changes. */
 struct manifest_edit_view {
@@ -95,5 +100,13 @@ struct manifest_edit_view {
     uint32_t next_bucket; /* 0 = unchanged. */
 };
 struct manifest_edit_view manifest_edit_get(const struct manifest_edit *edit);
+
+/* What is wrong with the meta of a table, as a static text; NULL when nothing is. */
+const char *table_meta_problem(const struct table_meta *table);
+/* Whether a bucket's name is 1..64 of [A-Za-z0-9._-]. */
+bool bucket_name_is_valid(struct slice name);
+/* Whether a content type is 1..127 printable ASCII characters. */
+bool content_type_is_valid(struct slice name);
+/* ffi: end */
 
 #endif

@@ -17,16 +17,22 @@
 struct manifest_writer;
 struct manifest_reader;
 
+/* Creates the file: header written and synced, directory synced. Errors: EXISTS, IO, NO_SPACE,
+ * NO_MEMORY; what was created is removed again where possible. */
 int manifest_writer_open(struct env_dir *dir,
                          uint64_t number,
                          const struct store_id *id,
                          struct manifest_writer **out,
                          struct loam_error *err);
-/* Appends one edit and syncs. Errors: IO, NO_SPACE: poisoned. */
+/* Appends one edit and syncs. Errors: IO, NO_SPACE: poisoned, every later append returns the same
+ * error; NO_MEMORY, TOO_LARGE: nothing written. */
 int manifest_writer_append(struct manifest_writer *writer,
                            const struct manifest_edit *edit,
                            struct loam_error *err);
 uint64_t manifest_writer_size(const struct manifest_writer *writer);
+/* Ends the file with an end record, unless the writer is poisoned or holds no edit, so that a later
+ * loss of the last edit can be told from a torn write. Frees always; NULL is fine. Errors: IO,
+ * NO_SPACE: the end record is missing, every edit is durable. */
 int manifest_writer_close(struct manifest_writer *writer, struct loam_error *err);
 
 /* Errors: CORRUPT, UNSUPPORTED, IO, NOT_FOUND. *id is read from the header. */
@@ -36,15 +42,17 @@ int manifest_reader_open(struct env_dir *dir,
                          struct manifest_reader **out,
                          struct loam_error *err);
 /* Decodes the next edit into `edit`; its slices are valid until the next call. NOT_FOUND at the end
- * (a torn last record, never acknowledged, counts as the end). */
+ * (a torn last record, never acknowledged, counts as the end). Errors: CORRUPT (damage that was
+ * durable, a record that makes no sense, no first edit), UNSUPPORTED, IO, NO_MEMORY. */
 int manifest_reader_next(struct manifest_reader *reader,
                          struct manifest_edit *edit,
                          struct loam_error *err);
 void manifest_reader_close(struct manifest_reader *reader);
 
-/* Points CURRENT at a manifest. On return it is durable. */
+/* Points CURRENT at a manifest. On success it is durable. After a failure CURRENT may be the old
+ * one, the new one, or either of them after a crash: both manifests must stay. */
 int current_write(struct env_dir *dir, uint64_t manifest_number, struct loam_error *err);
-/* Errors: NOT_FOUND, CORRUPT, IO. */
+/* Errors: NOT_FOUND, CORRUPT, IO, NO_MEMORY. */
 int current_read(struct env_dir *dir, uint64_t *manifest_number, struct loam_error *err);
 /* ffi: end */
 
