@@ -14,7 +14,8 @@ local HEAD = [==[
 -- The C declarations of libloam for LuaJIT. Made by scripts/gen_cdef.lua from core/loam.h: do not
 -- edit; change the header and run scripts/gen_cdef.lua.
 --
--- Returns {codes = {[number] = name}}, the codes of core/loam.h without their prefix. Types are
+-- Returns {codes = {[number] = name}, stats = {{name, is_text}}}: the codes of core/loam.h without
+-- their prefix, and the members of loam_stats. Types are
 -- declared once per process, also when this module is loaded again.
 local ffi = require "ffi"
 
@@ -27,6 +28,11 @@ local function generate(header)
   local lines = { HEAD, declarations, "]]\nend\n\nreturn {\n  codes = {\n" }
   for _, code in ipairs(cdef.codes(declarations)) do
     lines[#lines + 1] = ("    [%d] = %q,\n"):format(code.value, code.name)
+  end
+  lines[#lines + 1] = "  },\n  stats = {\n"
+  for _, member in ipairs(cdef.members(declarations, "loam_stats")) do
+    local line = "    { name = %q, is_text = %s },\n"
+    lines[#lines + 1] = line:format(member.name, tostring(member.is_text))
   end
   lines[#lines + 1] = "  },\n}\n"
   return table.concat(lines)

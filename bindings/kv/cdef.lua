@@ -1,7 +1,8 @@
 -- The C declarations of libloam for LuaJIT. Made by scripts/gen_cdef.lua from core/loam.h: do not
 -- edit; change the header and run scripts/gen_cdef.lua.
 --
--- Returns {codes = {[number] = name}}, the codes of core/loam.h without their prefix. Types are
+-- Returns {codes = {[number] = name}, stats = {{name, is_text}}}: the codes of core/loam.h without
+-- their prefix, and the members of loam_stats. Types are
 -- declared once per process, also when this module is loaded again.
 local ffi = require "ffi"
 
@@ -465,5 +466,53 @@ return {
     [-20] = "SCRIPT",
     [-21] = "UNSUPPORTED",
     [-22] = "NO_MEMORY",
+  },
+  stats = {
+    { name = "health", is_text = false },
+    { name = "health_text", is_text = true },
+    { name = "uuid", is_text = true },
+    { name = "seq", is_text = false },
+    { name = "durable_seq", is_text = false },
+    { name = "opened_at_ms", is_text = false },
+    { name = "key_count_estimate", is_text = false },
+    { name = "table_count", is_text = false },
+    { name = "table_bytes", is_text = false },
+    { name = "run_count", is_text = false },
+    { name = "wal_count", is_text = false },
+    { name = "wal_bytes", is_text = false },
+    { name = "wal_number", is_text = false },
+    { name = "oldest_wal_number", is_text = false },
+    { name = "memory_budget_bytes", is_text = false },
+    { name = "memory_bytes", is_text = false },
+    { name = "memtable_bytes", is_text = false },
+    { name = "immutable_bytes", is_text = false },
+    { name = "block_bytes", is_text = false },
+    { name = "index_bytes", is_text = false },
+    { name = "snapshot_count", is_text = false },
+    { name = "scan_count", is_text = false },
+    { name = "view_count", is_text = false },
+    { name = "oldest_snapshot_age_ms", is_text = false },
+    { name = "gets", is_text = false },
+    { name = "get_misses", is_text = false },
+    { name = "puts", is_text = false },
+    { name = "deletes", is_text = false },
+    { name = "commits", is_text = false },
+    { name = "commit_groups", is_text = false },
+    { name = "scans", is_text = false },
+    { name = "scan_rows", is_text = false },
+    { name = "syncs", is_text = false },
+    { name = "wal_written_bytes", is_text = false },
+    { name = "user_written_bytes", is_text = false },
+    { name = "flushes", is_text = false },
+    { name = "flush_written_bytes", is_text = false },
+    { name = "compactions", is_text = false },
+    { name = "compaction_read_bytes", is_text = false },
+    { name = "compaction_written_bytes", is_text = false },
+    { name = "block_hits", is_text = false },
+    { name = "block_misses", is_text = false },
+    { name = "block_evictions", is_text = false },
+    { name = "stalls", is_text = false },
+    { name = "stall_us", is_text = false },
+    { name = "background_errors", is_text = false },
   },
 }

@@ -76,6 +76,22 @@ function cdef.codes(declarations)
   return codes
 end
 
+--- Returns the members of a struct of numbers and texts as a list of {name = "seq", is_text =
+--- false}, in their order. struct_size, which says nothing to a reader, is left out; no such
+--- struct gives an empty list.
+---@param declarations string  result of extract()
+---@param struct string
+function cdef.members(declarations, struct)
+  local members = {}
+  local body = declarations:match("struct " .. struct .. " {(.-)}") or ""
+  for kind, name in body:gmatch("([%w_]+)%s+([%w_]+)[^;]*;") do
+    if name ~= "struct_size" then
+      members[#members + 1] = { name = name, is_text = kind == "char" }
+    end
+  end
+  return members
+end
+
 --- Reads a whole file. Raises when it cannot.
 ---@param path string
 ---@return string

@@ -1,0 +1,58 @@
+-- Finds libloam and checks that it is the library the declarations in cdef.lua were made for.
+--
+-- Returns the FFI namespace of the library; the other files keep it as `C`. Where it comes from,
+-- in order:
+--   1. module "kv.native", when package.preload has it: {namespace = ffi.C} in the host program,
+--      which exports the same symbols, or {library = path} in specs;
+--   2. build/libloam.so beside the source tree this file lies in;
+--   3. the system's library path.
+local declarations = require "kv.cdef"
+local ffi = require "ffi"
+
+local ABI_VERSION = 1
+local ABI_TYPES = { [0] = "loam_options", "loam_op", "loam_rows", "loam_stats" }
+
+local function tree_library()
+  local folder = debug.getinfo(1, "S").source:match("^@(.*)lib%.lua$")
+  local path = folder and folder .. "../../build/libloam.so"
+  local file = path and io.open(path, "rb")
+  if not file then
+    return nil
+  end
+  file:close()
+  return path
+end
+
+local function load_namespace()
+  local has_native, native = pcall(require, "kv.native")
+  if has_native and native.namespace then
+    return native.namespace
+  end
+  local path = has_native and native.library or tree_library() or "loam"
+  local is_loaded, namespace = pcall(ffi.load, path)
+  if not is_loaded then
+    error("kv: cannot load libloam (" .. path .. "): " .. tostring(namespace), 0)
+  end
+  return namespace
+end
+
+local function check_abi(C)
+  local advice = ": rebuild, then run scripts/gen_cdef.lua"
+  local version = C.loam_abi_version()
+  if version ~= ABI_VERSION then
+    local text = "kv: libloam has ABI %d, this module needs %d%s"
+    error(text:format(version, ABI_VERSION, advice), 0)
+  end
+  for which, name in pairs(ABI_TYPES) do
+    local theirs, ours = tonumber(C.loam_abi_size(which)), ffi.sizeof(name)
+    if theirs ~= ours then
+      local text = "kv: %s has %d bytes in libloam and %d in kv/cdef.lua%s"
+      error(text:format(name, theirs, ours, advice), 0)
+    end
+  end
+end
+
+local C = load_namespace()
+check_abi(C)
+
+return { C = C, codes = declarations.codes, check_abi = check_abi }

@@ -1,0 +1,376 @@
+-- The scan iterator, and what is built on it: list, keys, first, last, count.
+--
+--     for key, value in db:scan{ prefix = "user:" } do ... end
+--
+-- libloam hands out blocks of up to 256 rows; a step is a look into the block, without a C call.
+-- The iterator is the value that `for` calls. It ends itself after the last row; a loop that
+-- breaks leaves it open (it pins files and memory) until close(), the database's close or the
+-- collector. A scan that fails while it runs raises the error object: returning nil would look
+-- like the end.
+local clock = require "kv.clock"
+local errors = require "kv.errors"
+local ffi = require "ffi"
+local handles = require "kv.handles"
+local lib = require "kv.lib"
+local range = require "kv.range"
+local read = require "kv.read"
+
+local scan = {}
+local C = lib.C
+local err = errors.scratch
+local new_rows = ffi.typeof("loam_rows")
+local count_out = ffi.new("uint64_t[1]")
+local finalize = handles.finalizer(C.loam_scan_close)
+
+---@class kv.scan
+---@field cursor? string  key of the row handed out last; `after` of the next scan
+---@field count number    rows handed out so far
+local methods = {}
+
+-- With limit 0 a user asks for nothing, while 0 tells libloam "no limit".
+local function is_void(spec)
+  return spec.limit == 0
+end
+
+local function deadline_of(spec)
+  local deadline_ms = spec.deadline_ms or 0
+  return deadline_ms > 0 and clock.monotonic() + deadline_ms
+end
+
+local function open(self, call, spec, limit, reverse)
+  local p = handles.pointer(self, call)
+  local snapshot = read.snapshot_of(self, call, spec.snapshot)
+  local out = ffi.new("loam_scan *[1]")
+  local rc = C.loam_scan_open(p, self._id, range.fill(spec, limit, reverse), snapshot, out, err)
+  if rc ~= 0 then
+    return errors.failure(rc)
+  end
+  return out[0]
+end
+
+local function last_key(self)
+  if self._index == 0 then
+    return self._cursor
+  end
+  local row = self._rows[self._index - 1]
+  return ffi.string(row.key, row.key_size)
+end
+
+local function release(self)
+  if self._p then
+    C.loam_scan_close(ffi.gc(self._p, nil))
+    self._p = false
+    handles.disown(self._db, self)
+  end
+end
+
+-- Ends the use of the current block, whose rows die with the next C call.
+local function retire_block(self)
+  self._cursor = last_key(self)
+  self._base = self._base + self._index
+  self._index, self._size = 0, 0
+end
+
+local function refill(self)
+  if self._is_done then
+    return false
+  end
+  local p = self._p
+  if not p then
+    handles.unusable(self, "scan")
+  end
+  retire_block(self)
+  if self._deadline and clock.monotonic() > self._deadline then
+    release(self)
+    self._is_done = true
+    error(errors.new("TIMEOUT", "scan: deadline_ms has passed"), 0)
+  end
+  local rc = C.loam_scan_next(p, self._block, err)
+  if rc ~= 0 then
+    release(self)
+    self._is_done = true
+    local _, failure = errors.failure(rc)
+    error(failure, 0)
+  end
+  local size = tonumber(self._block.count)
+  if size == 0 then
+    self._is_done = true
+    release(self)
+    return false
+  end
+  self._rows, self._size = self._block.rows, size
+  return true
+end
+
+local function step(self)
+  local index = self._index
+  if index >= self._size then
+    if not refill(self) then
+      return nil
+    end
+    index = 0
+  end
+  self._index = index + 1
+  return self._rows[index]
+end
+
+local function step_pair(self)
+  local row = step(self)
+  if not row then
+    return nil
+  end
+  return ffi.string(row.key, row.key_size), ffi.string(row.value, row.value_size)
+end
+
+local function step_key(self)
+  local row = step(self)
+  if not row then
+    return nil
+  end
+  return ffi.string(row.key, row.key_size)
+end
+
+local function entry_of(db, row, is_key_only)
+  local value = not is_key_only and ffi.string(row.value, row.value_size) or nil
+  return read.entry(db, ffi.string(row.key, row.key_size), value, row, row.value_size)
+end
+
+local function step_entry(self)
+  local row = step(self)
+  if not row then
+    return nil
+  end
+  return entry_of(self._db, row, self._is_key_only)
+end
+
+--- Closes the scan. Calling again does nothing.
+function methods:close()
+  if type(self) ~= "table" then
+    handles.unusable(self, "close")
+  end
+  if self._p then
+    self:_drop("scan is closed")
+    handles.disown(self._db, self)
+  end
+end
+
+function methods:_drop(reason)
+  if self._p then
+    retire_block(self)
+    C.loam_scan_close(ffi.gc(self._p, nil))
+    self._p, self._reason = false, reason
+  end
+end
+
+local function index_of(self, name)
+  if name == "cursor" then
+    return last_key(self)
+  elseif name == "count" then
+    return self._base + self._index
+  end
+  return methods[name]
+end
+
+local function class(next_row)
+  return {
+    __name = "kv.scan",
+    __index = index_of,
+    __call = next_row,
+    __tostring = function(self)
+      return ("kv.scan(%d rows handed out)"):format(self.count)
+    end,
+  }
+end
+
+local pair_class, key_class, entry_class = class(step_pair), class(step_key), class(step_entry)
+
+local function class_of(spec)
+  if spec.entries then
+    return entry_class
+  end
+  return spec.keys_only and key_class or pair_class
+end
+
+local function new_scan(self, p, spec)
+  local db = self._db
+  return setmetatable({
+    _p = p and ffi.gc(p, finalize),
+    _db = db,
+    _block = new_rows(),
+    _rows = false,
+    _index = 0,
+    _size = 0,
+    _base = 0,
+    _cursor = nil,
+    _is_done = p == nil,
+    _is_key_only = spec.keys_only,
+    _deadline = deadline_of(spec),
+    _anchor = spec.snapshot or self, -- A snapshot lives as long as its scans.
+  }, class_of(spec))
+end
+
+--- Opens a scan over a range; see kv.range. The result is called by `for`.
+---@param first? kv.range|string
+---@param to? string
+---@param given? kv.range
+---@return kv.scan? scan, kv.error? err, string? code
+function scan.scan(self, first, to, given)
+  local spec = range.spec("scan", first, to, given)
+  if is_void(spec) then
+    handles.pointer(self, "scan")
+    return new_scan(self, nil, spec)
+  end
+  local p, failure, code = open(self, "scan", spec)
+  if not p then
+    return nil, failure, code
+  end
+  return handles.adopt(self._db, new_scan(self, p, spec))
+end
+
+-- Adds a block of rows to a page. The row after the last wanted one only tells that there is more.
+local function add_rows(page, block, size)
+  for index = 0, size - 1 do
+    if page.count == page.limit then
+      page.is_cut = true
+      return
+    end
+    local row = block.rows[index]
+    page.count = page.count + 1
+    page.bytes = page.bytes + tonumber(row.key_size) + tonumber(row.value_size)
+    page.items[page.count] = page.item_of(page.db, row, page.is_key_only)
+  end
+end
+
+local function fill_page(page, p, deadline)
+  local block = new_rows()
+  while true do
+    local rc = C.loam_scan_next(p, block, err)
+    local size = rc == 0 and tonumber(block.count) or 0
+    if size == 0 then
+      return rc
+    end
+    add_rows(page, block, size)
+    if deadline and clock.monotonic() > deadline then
+      return C.LOAM_TIMEOUT
+    end
+  end
+end
+
+local function next_cursor(page, bytes_max)
+  if not page.is_cut and (bytes_max == 0 or page.bytes < bytes_max) then
+    return nil
+  end
+  local last = page.items[page.count]
+  return type(last) == "table" and last.key or last
+end
+
+-- Returns the items of a range and the cursor to go on with, nil when the range has no more.
+local function collect(self, call, spec, item_of)
+  local limit = spec.limit
+  if is_void(spec) then
+    handles.pointer(self, call)
+    return {}
+  end
+  local p, failure, code = open(self, call, spec, limit and limit + 1)
+  if not p then
+    return nil, failure, code
+  end
+  p = ffi.gc(p, finalize)
+  local page = {
+    db = self._db, items = {}, count = 0, bytes = 0, limit = limit, item_of = item_of,
+    is_key_only = spec.keys_only,
+  }
+  local rc = fill_page(page, p, deadline_of(spec))
+  C.loam_scan_close(ffi.gc(p, nil))
+  if rc == C.LOAM_TIMEOUT then
+    return errors.refuse("TIMEOUT", "%s: deadline_ms has passed", call)
+  elseif rc ~= 0 then
+    return errors.failure(rc)
+  end
+  return page.items, next_cursor(page, spec.max_bytes or 0)
+end
+
+local function key_of(_, row)
+  return ffi.string(row.key, row.key_size)
+end
+
+--- Returns the rows of a range as an array of entries (of keys with keys_only) and, when a limit
+--- cut it, the cursor to go on with.
+---@param first? kv.range|string
+---@return kv.entry[]? rows, string? next_cursor
+function scan.list(self, first, to, given)
+  local spec = range.spec("list", first, to, given)
+  return collect(self, "list", spec, spec.keys_only and not spec.entries and key_of or entry_of)
+end
+
+--- Returns the keys of a range as an array and, when a limit cut it, the cursor to go on with.
+---@param first? kv.range|string
+---@return string[]? keys, string? next_cursor
+function scan.keys(self, first, to, given)
+  local spec = range.spec("keys", first, to, given)
+  if not spec.keys_only then
+    local copy = { keys_only = true }
+    for name, option in pairs(spec) do
+      copy[name] = option
+    end
+    spec = copy
+  end
+  return collect(self, "keys", spec, key_of)
+end
+
+local function edge(self, call, reverse, first, to, given)
+  local spec = range.spec(call, first, to, given)
+  if spec.reverse then
+    reverse = not reverse
+  end
+  local p, failure, code = open(self, call, spec, 1, reverse)
+  if not p then
+    return nil, failure, code
+  end
+  local block = new_rows()
+  local rc = C.loam_scan_next(p, block, err)
+  local key, value
+  if rc == 0 and block.count > 0 then
+    local row = block.rows[0]
+    key = ffi.string(row.key, row.key_size)
+    value = not spec.keys_only and ffi.string(row.value, row.value_size) or nil
+  end
+  C.loam_scan_close(p)
+  if rc ~= 0 then
+    return errors.failure(rc)
+  end
+  return key, value
+end
+
+--- Returns key and value of the first row of a range, nil when it is empty.
+---@param first? kv.range|string
+---@return string? key, string? value
+function scan.first(self, first, to, given)
+  return edge(self, "first", false, first, to, given)
+end
+
+--- Returns key and value of the last row of a range, nil when it is empty.
+---@param first? kv.range|string
+---@return string? key, string? value
+function scan.last(self, first, to, given)
+  return edge(self, "last", true, first, to, given)
+end
+
+--- Returns how many rows a range has.
+---@param first? kv.range|string
+---@return number? count, kv.error? err, string? code
+function scan.count(self, first, to, given)
+  local spec = range.spec("count", first, to, given)
+  local p = handles.pointer(self, "count")
+  if is_void(spec) then
+    return 0
+  end
+  local snapshot = read.snapshot_of(self, "count", spec.snapshot)
+  local rc = C.loam_count(p, self._id, range.fill(spec), snapshot, count_out, err)
+  if rc ~= 0 then
+    return errors.failure(rc)
+  end
+  return tonumber(count_out[0])
+end
+
+return scan
