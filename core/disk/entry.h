@@ -11,6 +11,7 @@
 
 #include <stdint.h>
 
+#include "base/coding.h"
 #include "base/slice.h"
 
 /* ffi: begin */
@@ -37,6 +38,31 @@ entry_position_cmp(struct slice a_key, uint64_t a_seq, struct slice b_key, uint6
 {
     int order = slice_cmp(a_key, b_key);
     return order != 0 ? order : (a_seq < b_seq) - (a_seq > b_seq);
+}
+
+/* The first eight bytes as a big-endian number, shorter ones padded with zeros: different heads
+ * order as the bytes do, equal heads decide nothing. */
+static inline uint64_t key_head(struct slice key)
+{
+    uint64_t head = 0;
+    if (LIKELY(key.size >= sizeof(head))) {
+        memcpy(&head, key.data, sizeof(head));
+    } else if (key.size > 0) {
+        memcpy(&head, key.data, key.size);
+    }
+    return be64toh(head);
+}
+
+/* Bytes that a and b share in front, at most `limit`. */
+static inline size_t shared_prefix_size(struct slice a, struct slice b, size_t limit)
+{
+    size_t size = a.size < b.size ? a.size : b.size;
+    size = size < limit ? size : limit;
+    size_t shared = 0;
+    while (shared < size && a.data[shared] == b.data[shared]) {
+        shared++;
+    }
+    return shared;
 }
 
 /* Whether a reader at wall time now_ms must not see the row any more. */

@@ -1,0 +1,200 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * block.c - life, validation and search of data blocks. Format: block.h and core/FORMAT.md.
+ *
+ * block_validate() runs at each miss of the cache, so it is one walk over the rows: each must begin
+ * where the one before ended, and at its offset; the last must end at the end of the block. After
+ * that every access is unchecked. Searches compare the first eight bytes of suffixes as one
+ * big-endian number before they call memcmp.
+ */
+#include "disk/block.h"
+
+#include "base/check.h"
+#include "base/limits.h"
+
+_Static_assert(sizeof(struct block) % CACHE_LINE == 0, "data begins at a line");
+
+struct block *block_new(size_t size)
+{
+    PRE(size <= BLOCK_SIZE_MAX + CACHE_LINE);
+    struct block *block = mem_aligned(CACHE_LINE, sizeof(*block) + size + BLOCK_SLACK);
+    if (block == NULL) {
+        return NULL;
+    }
+    *block = (struct block){.size = (uint32_t)size};
+    atomic_init(&block->refs, 1);
+    memset(block_data(block) + size, 0, BLOCK_SLACK);
+    return block;
+}
+
+void block_ref(struct block *block)
+{
+    uint32_t before = atomic_fetch_add_explicit(&block->refs, 1, memory_order_relaxed);
+    INV(before > 0 && before < UINT32_MAX);
+}
+
+void block_unref(struct block *block)
+{
+    if (block == NULL) {
+        return;
+    }
+    /* Release our reads; the last one acquires those of all before it frees. */
+    uint32_t before = atomic_fetch_sub_explicit(&block->refs, 1, memory_order_acq_rel);
+    INV(before > 0);
+    if (before == 1) {
+        mem_free(block);
+    }
+}
+
+size_t block_memory(const struct block *block)
+{
+    return sizeof(*block) + block->size + BLOCK_SLACK;
+}
+
+/* Validation. */
+
+/* Reads head and sizes of the row at p, checks them against limit. Returns the first byte of its
+ * suffix and the decoded row, or NULL. */
+static inline const char *
+row_check(const struct block *block, const char *p, const char *limit, struct block_row *row)
+{
+    if (p >= limit) {
+        return NULL;
+    }
+    unsigned head = (unsigned char)*p++;
+    unsigned kind = head & BLOCK_HEAD_KIND;
+    if (UNLIKELY((kind != ENTRY_PUT && kind != ENTRY_DELETE) || head >= 0x40)) {
+        return NULL;
+    }
+    uint64_t suffix_size = 0;
+    uint64_t value_size = 0;
+    p = get_varint(p, limit, &suffix_size);
+    p = p == NULL ? NULL : get_varint(p, limit, &value_size);
+    if (UNLIKELY(p == NULL)) {
+        return NULL;
+    }
+    size_t fixed = block->seq_width + ((head & BLOCK_HEAD_EXPIRY) != 0 ? 8u : 0u) +
+                   ((head & BLOCK_HEAD_CONTENT_TYPE) != 0 ? 2u : 0u);
+    size_t left = (size_t)(limit - p);
+    /* The sizes are below 2^32, so the sum cannot overflow. */
+    uint64_t key_size = suffix_size + block->prefix.size;
+    if (UNLIKELY(suffix_size > STORED_KEY_SIZE_MAX || key_size > STORED_KEY_SIZE_MAX ||
+                 key_size < BUCKET_ID_SIZE || value_size > VALUE_SIZE_MAX ||
+                 fixed + suffix_size + value_size > left ||
+                 (kind == ENTRY_DELETE && value_size != 0))) {
+        return NULL;
+    }
+    row->seq = block->base_seq + (get_u64(p) & block->seq_mask);
+    row->suffix = slice_make(p + fixed, suffix_size);
+    row->value = slice_make(p + fixed + suffix_size, value_size);
+    return p;
+}
+
+/* The first eight bytes as a big-endian number; shorter suffixes are padded with zeros, so equal
+ * numbers decide nothing. BLOCK_SLACK makes the load safe. */
+static inline uint64_t suffix_head(struct slice suffix)
+{
+    uint64_t head;
+    memcpy(&head, suffix.data, sizeof(head));
+    head = be64toh(head);
+    return suffix.size >= 8   ? head
+           : suffix.size == 0 ? 0
+                              : head & (UINT64_MAX << (64 - 8 * suffix.size));
+}
+
+static int rows_validate(const struct block *block, const char *limit)
+{
+    const char *expected = block->rows;
+    struct block_row row = {0};
+    struct slice last = {0};
+    uint64_t last_seq = 0;
+    uint64_t last_head = 0;
+    for (uint32_t i = 0; i < block->row_count; i++) {
+        if (UNLIKELY(block_row_data(block, i) != expected ||
+                     row_check(block, expected, limit, &row) == NULL || row.seq > SEQ_MAX)) {
+            return LOAM_CORRUPT;
+        }
+        uint64_t head = suffix_head(row.suffix);
+        if (UNLIKELY(i > 0 && head <= last_head)) {
+            int order = head < last_head ? 1 : slice_cmp(last, row.suffix);
+            if (order > 0 || (order == 0 && last_seq <= row.seq)) {
+                return LOAM_CORRUPT;
+            }
+        }
+        last = row.suffix;
+        last_seq = row.seq;
+        last_head = head;
+        expected = row.value.data + row.value.size;
+    }
+    return expected == limit ? LOAM_OK : LOAM_CORRUPT;
+}
+
+int block_validate(struct block *block)
+{
+    const char *data = block_data(block);
+    size_t size = block->size;
+    if (size <= BLOCK_HEADER_SIZE || size > BLOCK_SIZE_MAX) {
+        return LOAM_CORRUPT;
+    }
+    uint32_t row_count = get_u32(data);
+    uint32_t flags = (unsigned char)data[4];
+    uint32_t prefix_size = get_u32(data + 4) >> 8;
+    unsigned seq_width = flags >> 4;
+    bool is_wide = (flags & BLOCK_FLAG_WIDE) != 0;
+    uint64_t front = BLOCK_HEADER_SIZE + (uint64_t)row_count * (is_wide ? 4 : 2) + prefix_size;
+    if ((flags & 0x0f & ~(unsigned)BLOCK_FLAG_WIDE) != 0 || seq_width > 7 || row_count == 0 ||
+        prefix_size > STORED_KEY_SIZE_MAX || front >= size) {
+        return LOAM_CORRUPT;
+    }
+    block->row_count = row_count;
+    block->base_seq = get_u64(data + 8);
+    block->seq_width = (uint8_t)seq_width;
+    block->seq_mask = (1ULL << (8 * seq_width)) - 1;
+    block->has_wide_offsets = is_wide;
+    block->rows = data + front;
+    block->prefix = slice_make(block->rows - prefix_size, prefix_size);
+    if (block->base_seq > SEQ_MAX) {
+        return LOAM_CORRUPT;
+    }
+    return rows_validate(block, data + size);
+}
+
+/* Search. */
+
+/* Compares the row with (key suffix, seq), whose head is known. */
+static inline int
+row_cmp(const struct block *block, uint32_t index, struct slice key, uint64_t head, uint64_t seq)
+{
+    struct block_row row;
+    block_row(block, index, &row);
+    uint64_t row_head = suffix_head(row.suffix);
+    if (LIKELY(row_head != head)) {
+        return row_head < head ? -1 : 1;
+    }
+    int order = slice_cmp(row.suffix, key);
+    return order != 0 ? order : (row.seq < seq) - (row.seq > seq);
+}
+
+uint32_t block_seek(const struct block *block, struct slice key, uint64_t seq)
+{
+    size_t prefix_size = block->prefix.size;
+    size_t shared = key.size < prefix_size ? key.size : prefix_size;
+    int order = shared == 0 ? 0 : memcmp(key.data, block->prefix.data, shared);
+    if (order != 0 || key.size < prefix_size) {
+        return order > 0 ? block->row_count : 0;
+    }
+    key = slice_make(key.data + prefix_size, key.size - prefix_size);
+    uint64_t head = key_head(key);
+    uint32_t low = 0;
+    uint32_t count = block->row_count;
+    while (count > 0) {
+        uint32_t half = count / 2;
+        if (row_cmp(block, low + half, key, head, seq) < 0) {
+            low += half + 1;
+            count -= half + 1;
+        } else {
+            count = half;
+        }
+    }
+    return low;
+}
