@@ -213,8 +213,12 @@ int http_respond(struct http_request *request,
     }
     struct http_conn *conn = exchange->conn;
     answered(exchange);
-    if (http_buffer_pending(&conn->out) >= conn->worker->limits.output_high_bytes) {
-        http_conn_flush(conn); /* Large answers are not to pile up during a batch. */
+    /* When nothing of this connection is waited for any more, its answers go out now, in the one
+     * write they would get at the end of the batch anyway: the client works on them while the rest
+     * of the batch is handled. Large answers are not to pile up either. */
+    if ((conn->first == NULL && conn->in_at == conn->in_end) ||
+        http_buffer_pending(&conn->out) >= conn->worker->limits.output_high_bytes) {
+        http_conn_flush(conn);
     }
     return LOAM_OK;
 }
