@@ -34,7 +34,7 @@ void arena_deinit(struct arena *arena)
 
 static struct arena_chunk *chunk_add(struct arena *arena, size_t payload)
 {
-    struct arena_chunk *chunk = mem_alloc(sizeof(*chunk) + payload);
+    struct arena_chunk *chunk = mem_huge(sizeof(*chunk) + payload);
     if (chunk == NULL) {
         return NULL;
     }

@@ -10,8 +10,11 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 
 #include "base/check.h"
+
+#define HUGE_PAGE ((size_t)2 << 20)
 
 static _Atomic bool armed;
 static _Atomic uint64_t calls;
@@ -62,6 +65,19 @@ void *mem_aligned(size_t alignment, size_t size)
     void *block = NULL;
     if (must_fail() || posix_memalign(&block, alignment, size == 0 ? alignment : size) != 0) {
         return NULL;
+    }
+    return block;
+}
+
+void *mem_huge(size_t size)
+{
+    if (size < HUGE_PAGE) {
+        return mem_alloc(size);
+    }
+    void *block = mem_aligned(HUGE_PAGE, size);
+    if (block != NULL) {
+        /* A wish: without it the block works as well, only slower. */
+        (void)madvise(block, size & ~(HUGE_PAGE - 1), MADV_HUGEPAGE);
     }
     return block;
 }

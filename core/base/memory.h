@@ -24,6 +24,9 @@ void *mem_zalloc(size_t count, size_t size);
 void *mem_realloc(void *block, size_t size);
 /* Aligned to `alignment`, a power of two. Released with mem_free(). */
 void *mem_aligned(size_t alignment, size_t size);
+/* As mem_alloc; from 2 MiB on the block is aligned and the kernel is asked to back it with huge
+ * pages: for large memory that is touched all over. Released with mem_free(). */
+void *mem_huge(size_t size);
 void mem_free(void *block);
 
 /* ffi: begin */

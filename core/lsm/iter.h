@@ -5,10 +5,10 @@
  * An iterator stands on one entry (is_valid) or nowhere. Entries come in entry order (key
  * ascending, seq descending); all versions are seen, deletes and expired rows too: hiding them is
  * row_iter's work. `entry` is borrowed: valid until the iterator moves or is freed. An error puts
- * it nowhere with status set, and status stays until the next seek that succeeds in full - a later
- * seek does not clear the first error (reads must not skip what could not be read): iter_clear()
- * does. Iterators are embedded in larger structs where possible: ops->free releases what they hold,
- * not the struct, unless stated. Thread: owner.
+ * it nowhere with status set, and status stays: every later move leaves the iterator nowhere, so
+ * that no read skips what could not be read. Whoever wants to try again makes a new iterator. next
+ * and prev may be called only while is_valid. Iterators are embedded in larger structs where
+ * possible: ops->free releases what they hold, not the struct, unless stated. Thread: owner.
  */
 #ifndef LOAM_LSM_ITER_H
 #define LOAM_LSM_ITER_H
@@ -16,6 +16,7 @@
 #include "base/status.h"
 #include "disk/entry.h"
 
+/* ffi: begin */
 struct iter;
 
 struct iter_ops {
@@ -37,6 +38,7 @@ struct iter {
     struct entry entry;     /* Meaningful while is_valid. */
     struct loam_error *err; /* Where a failure leaves its text; the owner's, may be NULL. */
 };
+/* ffi: end */
 
 static inline void iter_first(struct iter *iter)
 {

@@ -4,7 +4,8 @@
  *
  * One writer (the commit leader) inserts; any number of readers look up and iterate at the same
  * time without locks. A row is published by a release store; rows are never changed or removed.
- * Reference counted; readers inside an epoch bracket need no reference.
+ * Reference counted; readers inside an epoch bracket need no reference. Inserts come in any order
+ * of keys; no (key, seq) comes twice.
  */
 #ifndef LOAM_LSM_MEMTABLE_H
 #define LOAM_LSM_MEMTABLE_H
@@ -12,6 +13,7 @@
 #include "base/attrs.h"
 #include "lsm/iter.h"
 
+/* ffi: begin */
 struct memtable;
 
 /* refs = 1. log_number: the log that holds its rows. NULL when out of memory. */
@@ -25,14 +27,14 @@ memtable_insert(struct memtable *memtable, const struct entry *entry, struct loa
 /*
  * Finds the newest version of a key with seq <= snapshot_seq. hash = table_key_hash(key) (for an
  * implementation that wants it). Returns whether there is one - it may be a delete or expired. out
- * is valid while the memtable lives. Thread: any
+ * is valid while the memtable lives. Thread: any, inside an epoch bracket
  */
 bool memtable_get(const struct memtable *memtable,
                   struct slice key,
                   uint64_t hash,
                   uint64_t snapshot_seq,
                   struct entry *out);
-/* Memory taken, in bytes. Thread: any */
+/* Memory in use, in bytes: rows, index, hash table. Thread: any */
 size_t memtable_bytes(const struct memtable *memtable);
 uint64_t memtable_count(const struct memtable *memtable);
 uint64_t memtable_delete_count(const struct memtable *memtable);
@@ -48,5 +50,6 @@ struct memtable_iter {
 void memtable_iter_init(struct memtable_iter *it, const struct memtable *memtable);
 /* Order, links, counts. For specs and slow checks. */
 NODISCARD int memtable_check(const struct memtable *memtable, struct loam_error *err);
+/* ffi: end */
 
 #endif

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * lsm_testing.h - what specs of the lsm room call: structures that embed iterators, behind opaque
+ * pointers, and work for several threads. Floor 3; only in libloam_testing. Thread: owner.
+ */
+#ifndef LOAM_LSM_LSM_TESTING_H
+#define LOAM_LSM_LSM_TESTING_H
+
+#include "lsm/memtable.h"
+
+/* ffi: begin */
+/* An iterator over a memtable, on the heap; released with iter->ops->free() and then
+ * testing_memtable_iter_free(). NULL when out of memory. */
+struct iter *testing_memtable_iter_new(const struct memtable *memtable);
+void testing_memtable_iter_free(struct iter *iter);
+/*
+ * One writer inserts `row_count` rows of `key_count` different keys in random order while
+ * `reader_count` threads get and iterate at what is published, and check what they see: every row
+ * up to the published sequence is there, nothing newer in its place, order both ways. Returns
+ * LOAM_OK, or CORRUPT with the first difference.
+ */
+int testing_memtable_race(uint64_t row_count,
+                          uint64_t key_count,
+                          int reader_count,
+                          uint64_t seed,
+                          struct loam_error *err);
+/* ffi: end */
+
+#endif

@@ -1,0 +1,284 @@
+-- The memtable against a plain sorted list: gets at any snapshot, walks in both directions, and one
+-- writer beside readers that check what they see.
+local cdef = require "spec.support.cdef"
+local ffi = require "ffi"
+local keys = require "spec.support.keys"
+local lib = require "spec.support.lib"
+local seed = require "spec.support.seed"
+
+cdef.load("base/checksum.h")
+cdef.load("base/memory.h")
+cdef.load("lsm/lsm_testing.h")
+
+local PUT, DELETE = 1, 2
+local NO_MEMORY = -22
+local OFF = 0xffffffffffffffffULL
+local SEQ_MAX = 2 ^ 53 - 1
+
+local err = ffi.new("struct loam_error")
+local out = ffi.new("struct entry")
+
+local function slice(text)
+  return ffi.new("struct slice", text, #text)
+end
+
+local function text(bytes)
+  return bytes.size == 0 and "" or ffi.string(bytes.data, bytes.size)
+end
+
+local function row_of(entry)
+  return {
+    key = text(entry.key),
+    value = text(entry.value),
+    seq = tonumber(entry.seq),
+    kind = tonumber(entry.kind),
+    expire_at_ms = tonumber(entry.expire_at_ms),
+    content_type = tonumber(entry.content_type),
+  }
+end
+
+local function insert(memtable, row)
+  local entry = ffi.new("struct entry")
+  entry.key, entry.value = slice(row.key), slice(row.value)
+  entry.seq, entry.kind = row.seq, row.kind
+  entry.expire_at_ms, entry.content_type = row.expire_at_ms, row.content_type
+  return lib.memtable_insert(memtable, entry, err)
+end
+
+local function get(memtable, key, snapshot)
+  local hash = lib.checksum_64(key, #key, 0)
+  if lib.memtable_get(memtable, slice(key), hash, snapshot, out) then
+    return row_of(out)
+  end
+  return nil
+end
+
+local function check(memtable)
+  if lib.memtable_check(memtable, err) ~= 0 then
+    error(ffi.string(err.text))
+  end
+end
+
+local function row(key, seq, fields)
+  local made = { key = key, value = "v" .. seq, seq = seq, kind = PUT, expire_at_ms = 0, content_type = 0 }
+  for name, value in pairs(fields or {}) do
+    made[name] = value
+  end
+  return made
+end
+
+local function random_row(random, key, seq)
+  local kind = random:int(1, 5) == 1 and DELETE or PUT
+  return row(key, seq, {
+    kind = kind,
+    value = kind == DELETE and "" or random:bytes(random:int(0, 40)),
+    expire_at_ms = random:int(1, 4) == 1 and random:int(1, 2 ^ 40) or 0,
+    content_type = random:int(1, 4) == 1 and random:int(1, 65535) or 0,
+  })
+end
+
+local function entry_order(a, b)
+  if a.key ~= b.key then
+    return a.key < b.key
+  end
+  return a.seq > b.seq
+end
+
+-- Position of the first row at or after (key, seq).
+local function lower(rows, key, seq)
+  for index, candidate in ipairs(rows) do
+    if not entry_order(candidate, { key = key, seq = seq }) then
+      return index
+    end
+  end
+  return #rows + 1
+end
+
+local function model_get(rows, key, snapshot)
+  local found = rows[lower(rows, key, snapshot)]
+  return found and found.key == key and found or nil
+end
+
+local function fill(memtable, random, mode, count)
+  local rows = {}
+  for seq = 1, count do
+    rows[seq] = random_row(random, keys[mode](random, seq), seq)
+    assert.equal(0, insert(memtable, rows[seq]))
+  end
+  table.sort(rows, entry_order)
+  return rows
+end
+
+local moves = {
+  function(iter, rows) iter.ops.first(iter) return math.min(1, #rows) end,
+  function(iter, rows) iter.ops.last(iter) return #rows end,
+  function(iter, rows, _, key, seq)
+    iter.ops.seek(iter, slice(key), seq)
+    return lower(rows, key, seq)
+  end,
+  function(iter, rows, _, key, seq)
+    iter.ops.seek_before(iter, slice(key), seq)
+    return lower(rows, key, seq) - 1
+  end,
+  function(iter, _, at) iter.ops.next(iter) return at + 1 end,
+  function(iter, _, at) iter.ops.prev(iter) return at - 1 end,
+}
+
+describe("lsm.memtable", function()
+  local memtable
+
+  before_each(function() memtable = lib.memtable_new(7) end)
+  after_each(function()
+    lib.memory_fail_at(OFF, 0)
+    lib.memtable_unref(memtable)
+  end)
+
+  it("is empty at first", function()
+    assert.is_nil(get(memtable, "a", SEQ_MAX))
+    assert.equal(0, tonumber(lib.memtable_count(memtable)))
+    assert.equal(0, tonumber(lib.memtable_seq_max(memtable)))
+    assert.equal(7, tonumber(lib.memtable_log_number(memtable)))
+    check(memtable)
+  end)
+
+  it("gives back every field of a row", function()
+    local rows = {
+      row("a", 1, { value = "", kind = DELETE }),
+      row("b", 2, { expire_at_ms = 2 ^ 45 + 1, content_type = 65535 }),
+      row(("k"):rep(65540), 3, { value = ("v"):rep(2 ^ 20), content_type = 1 }),
+      row("", SEQ_MAX, { expire_at_ms = 1 }),
+    }
+    for _, one in ipairs(rows) do
+      insert(memtable, one)
+    end
+
+    for _, one in ipairs(rows) do
+      assert.same(one, get(memtable, one.key, SEQ_MAX))
+    end
+  end)
+
+  it("finds the version that a snapshot sees", function()
+    for _, seq in ipairs { 3, 7, 9 } do
+      insert(memtable, row("k", seq))
+    end
+
+    assert.is_nil(get(memtable, "k", 2))
+    assert.equal(3, get(memtable, "k", 6).seq)
+    assert.equal(7, get(memtable, "k", 7).seq)
+    assert.equal(9, get(memtable, "k", SEQ_MAX).seq)
+    assert.is_nil(get(memtable, "kk", SEQ_MAX))
+    assert.is_nil(get(memtable, "", SEQ_MAX))
+  end)
+
+  it("finds an old version under many newer ones", function()
+    for seq = 1, 2000 do
+      insert(memtable, row("k", seq))
+    end
+    insert(memtable, row("l", 2001))
+
+    for _, seq in ipairs { 1, 2, 1000, 1990, 1999, 2000 } do
+      assert.equal(seq, get(memtable, "k", seq).seq)
+    end
+    assert.is_nil(get(memtable, "k", 0))
+    check(memtable)
+  end)
+
+  it("takes versions in any order", function()
+    for _, seq in ipairs { 5, 2, 9, 1, 7 } do
+      insert(memtable, row("k", seq))
+    end
+
+    assert.equal(9, get(memtable, "k", SEQ_MAX).seq)
+    assert.equal(2, get(memtable, "k", 4).seq)
+    check(memtable)
+  end)
+
+  it("counts rows, deletes, bytes and the last sequence", function()
+    local before = tonumber(lib.memtable_bytes(memtable))
+    insert(memtable, row("a", 4, { value = ("x"):rep(10000) }))
+    insert(memtable, row("a", 5, { kind = DELETE, value = "" }))
+    local after = tonumber(lib.memtable_bytes(memtable))
+
+    assert.equal(2, tonumber(lib.memtable_count(memtable)))
+    assert.equal(1, tonumber(lib.memtable_delete_count(memtable)))
+    assert.equal(5, tonumber(lib.memtable_seq_max(memtable)))
+    assert.is_true(after - before >= 10000 and after - before < 13000)
+  end)
+
+  for _, mode in ipairs(keys.modes) do
+    it("equals a sorted list with " .. mode .. " keys #fuzz", function()
+      local random = seed.new(#mode)
+      local rows = fill(memtable, random, mode, mode == "long" and 60 or 700)
+      check(memtable)
+      local iter = lib.testing_memtable_iter_new(memtable)
+      local at = 0
+
+      for step = 1, 3000 do
+        local is_standing = rows[at] ~= nil
+        assert.equal(is_standing, iter.is_valid)
+        if is_standing then
+          assert.same(rows[at], row_of(iter.entry))
+        end
+        local key = random:int(1, 2) == 1 and random:pick(rows).key or keys[mode](random, step)
+        local snapshot = random:int(0, #rows)
+        assert.same(model_get(rows, key, snapshot), get(memtable, key, snapshot))
+        local choice = is_standing and random:int(1, 14) or random:int(1, 4)
+        at = moves[choice > 10 and 6 or choice > 6 and 5 or choice](iter, rows, at, key, snapshot)
+      end
+      iter.ops.free(iter)
+      lib.testing_memtable_iter_free(iter)
+    end)
+  end
+
+  it("takes rows in ascending and in descending order", function()
+    for number = 1, 3000 do
+      insert(memtable, row(("u%08d"):format(number), number))
+    end
+    for number = 3000, 1, -1 do
+      insert(memtable, row(("d%08d"):format(number), 10000 - number))
+    end
+
+    check(memtable)
+    assert.equal(77, get(memtable, "u00000077", SEQ_MAX).seq)
+    assert.equal(10000 - 77, get(memtable, "d00000077", SEQ_MAX).seq)
+  end)
+
+  it("is read rightly while it is written #slow", function()
+    for _, key_count in ipairs { 20, 3000, 1000000 } do
+      local rc = lib.testing_memtable_race(20000, key_count, 3, seed.value, err)
+      assert.equal(0, rc, ffi.string(err.text))
+    end
+  end)
+
+  describe("error paths", function()
+    it("answers NULL when there is no memory for a memtable", function()
+      for after = 0, 2 do
+        lib.memory_fail_at(after, 1)
+        assert.is_true(lib.memtable_new(1) == nil)
+      end
+    end)
+
+    it("adds a row in full or not at all when memory runs out", function()
+      local random = seed.new(3)
+      local rows = {}
+      for seq = 1, 3000 do
+        local one = row(keys.binary(random, seq), seq)
+        lib.memory_fail_at(0, seq % 3 == 0 and 1 or 0)
+        local rc = insert(memtable, one)
+        lib.memory_fail_at(OFF, 0)
+        if rc == 0 then
+          rows[#rows + 1] = one
+        else
+          assert.equal(NO_MEMORY, rc)
+          assert.is_nil(get(memtable, one.key, seq) and get(memtable, one.key, seq).seq == seq or nil)
+        end
+      end
+
+      check(memtable)
+      assert.equal(#rows, tonumber(lib.memtable_count(memtable)))
+      for _, one in ipairs(rows) do
+        assert.same(one, get(memtable, one.key, one.seq))
+      end
+    end)
+  end)
+end)
