@@ -5,6 +5,7 @@ local ffi = require "ffi"
 local handles = require "kv.handles"
 local lib = require "kv.lib"
 local options = require "kv.options"
+local snapshot = require "kv.snapshot"
 local space = require "kv.space"
 local value = require "kv.value"
 local wait = require "kv.wait"
@@ -28,9 +29,9 @@ local settings = ffi.new("loam_bucket_options")
 
 ---@class kv.bucket : kv.space
 ---@field name string
----@field ttl number     default time to live in seconds, 0 = none
----@field merge? string  "add", "max", "min" or "append"
-local methods = space.with_writes({})
+---@field default_ttl number  of new rows in seconds, 0 = none
+---@field merge? string       "add", "max", "min" or "append"
+local methods = space.with_writes({ snapshot = snapshot.open })
 local metatable = { __name = "kv.bucket", __index = methods }
 
 function metatable.__tostring(self)
@@ -96,7 +97,7 @@ function bucket.open(self, name, given)
     _id = found.id,
     _db = self._db,
     name = found.name,
-    ttl = found.ttl,
+    default_ttl = found.ttl,
     merge = found.merge,
   }, metatable)
   return handles.adopt(self._db, opened)

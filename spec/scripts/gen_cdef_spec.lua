@@ -20,11 +20,14 @@ int second(struct mutex *mu, const char *format, ...) REQUIRES(mu->a(1)) PRINTF_
 
 describe("scripts/gen_cdef.lua #plain", function()
   it("lists the members of a struct, of numbers and of texts", function()
-    local text = "typedef struct loam_stats {\n size_t struct_size;\n char uuid[37];\n int health;\n}"
+    local text = "struct loam_stats {\n size_t struct_size;\n char uuid[37];\n int health;\n}"
 
     local members = cdef.members(text, "loam_stats")
 
-    assert.same({ { name = "uuid", is_text = true }, { name = "health", is_text = false } }, members)
+    assert.same({
+      { name = "uuid", is_text = true },
+      { name = "health", is_text = false },
+    }, members)
   end)
 
   it("finds bindings/kv/cdef.lua up to date", function()
