@@ -136,6 +136,11 @@ int manifest_writer_append(struct manifest_writer *writer,
     return append_record(writer, RECORD_EDIT, &writer->payload, err);
 }
 
+bool manifest_writer_has_failed(const struct manifest_writer *writer)
+{
+    return writer->failed_code != LOAM_OK;
+}
+
 uint64_t manifest_writer_size(const struct manifest_writer *writer)
 {
     return writer->durable;

@@ -29,6 +29,8 @@ int manifest_writer_open(struct env_dir *dir,
 int manifest_writer_append(struct manifest_writer *writer,
                            const struct manifest_edit *edit,
                            struct loam_error *err);
+/* Whether a write or sync failed: what stands behind the last edit is unknown. */
+bool manifest_writer_has_failed(const struct manifest_writer *writer);
 uint64_t manifest_writer_size(const struct manifest_writer *writer);
 /* Ends the file with an end record, unless the writer is poisoned or holds no edit, so that a later
  * loss of the last edit can be told from a torn write. Frees always; NULL is fine. Errors: IO,

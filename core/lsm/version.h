@@ -25,7 +25,22 @@ struct version {
     struct run *runs;
 };
 
+/* A table and the run it belongs to. This run is the true one: table_meta(table)->run is the run in
+ * which the table was first, and stays when a table moves to another run. */
+struct version_entry {
+    struct table *table;
+    uint64_t number;
+    uint64_t run;
+};
+
+/* Makes a version of these tables, in any order; takes a reference on each. refs = 1. Errors:
+ * NO_MEMORY; CORRUPT, TOO_LARGE: as version_check(). */
+NODISCARD int version_new(const struct version_entry *entries,
+                          size_t count,
+                          struct version **out,
+                          struct loam_error *err);
 void version_ref(struct version *version);
+/* Releases tables and memory with the last reference. NULL is fine. */
 void version_unref(struct version *version);
 
 /* The table of a run that may hold the key, or NULL. */
@@ -54,7 +69,8 @@ struct run_iter {
 };
 void run_iter_init(struct run_iter *it, const struct run *run, bool fill_cache);
 
-/* Runs ordered, tables disjoint and ordered, metas sane, refs positive. */
+/* Runs ordered and not too many, tables disjoint and ordered, metas sane. Errors: CORRUPT,
+ * TOO_LARGE. */
 NODISCARD int version_check(const struct version *version, struct loam_error *err);
 
 #endif

@@ -5,8 +5,9 @@
  *
  * version_set_apply() makes a change durable and then current: build the new version, check it,
  * append the edit, sync, publish. A failed append poisons the set: nothing is published and every
- * later apply returns READ_ONLY with the first cause. Serialised by its own mutex, which is held
- * over the manifest write (no reader ever takes it). Thread: any.
+ * later change returns READ_ONLY with the first cause. Changes are serialised by apply_mu, which is
+ * held over the manifest write; what only looks takes state_mu, which never is. Table objects live
+ * across versions: one file, one object. Thread: any.
  */
 #ifndef LOAM_LSM_VERSION_SET_H
 #define LOAM_LSM_VERSION_SET_H
@@ -16,7 +17,8 @@
 struct version_set;
 
 /* Makes a new store: manifest with one snapshot edit (bucket "default", id 1), then CURRENT. id is
- * random. Errors: IO, NO_SPACE. */
+ * random. What an interrupted creation left is replaced. Errors: EXISTS (there is a CURRENT),
+ * CORRUPT (there is none, yet files of a store), IO, NO_SPACE, NO_MEMORY. */
 NODISCARD int
 version_set_create(struct env_dir *dir, const struct store_id *id, struct loam_error *err);
 /*
@@ -28,17 +30,26 @@ NODISCARD int version_set_open(struct env_dir *dir,
                                struct table_context *context,
                                struct version_set **out,
                                struct loam_error *err);
-/* Begins a new manifest with the present state as its snapshot and points CURRENT at it; removes
- * the old one afterwards. */
+/*
+ * Begins a new manifest with the present state as its snapshot and points CURRENT at it; removes
+ * the old one afterwards. Before the first roll nothing can be changed. Errors: IO, NO_SPACE,
+ * NO_MEMORY: the old manifest stays the one, and the set is usable unless version_set_failed();
+ * READ_ONLY.
+ */
 NODISCARD int version_set_roll(struct version_set *set, struct loam_error *err);
+/* Errors: READ_ONLY (poisoned, or no roll yet); CORRUPT, TOO_LARGE (the edit does not fit the
+ * state: nothing changed), NO_MEMORY; IO, NO_SPACE: poisoned. */
 NODISCARD int version_set_apply(struct version_set *set,
                                 const struct manifest_edit *edit,
                                 struct loam_error *err);
+/* Closes the manifest and frees always; NULL is fine. Versions that others hold stay valid, names
+ * do not. Errors: IO, NO_SPACE: every change is durable all the same. */
 NODISCARD int version_set_close(struct version_set *set, struct loam_error *err);
 /* The current version with a reference of the caller. */
 struct version *version_set_current(struct version_set *set);
 /* A fresh file number; unique for the life of the store (reserved in the manifest in steps, so that
- * a crash jumps ahead). */
+ * a crash jumps ahead; one call in a hundred syncs the manifest). 0 when the numbers are used up.
+ * When the set is poisoned the number is not reserved: nothing can install such a file. */
 uint64_t version_set_next_file(struct version_set *set);
 /* Raises the number to above `seen` (names found in the directory). */
 void version_set_saw_file(struct version_set *set, uint64_t seen);
@@ -52,28 +63,35 @@ size_t version_set_logs(struct version_set *set, uint64_t *out, size_t capacity)
 /* Buckets. find: NOT_FOUND when absent. The name in *out is valid while the set lives. */
 NODISCARD int
 version_set_bucket(struct version_set *set, struct slice name, struct bucket_meta *out);
+/* Lock-free. */
 NODISCARD int
 version_set_bucket_by_id(struct version_set *set, uint32_t id, struct bucket_meta *out);
+/* Adds a bucket with a new id. Errors: INVALID (the name, the merge operator), EXISTS, TOO_LARGE
+ * (the count), and those of version_set_apply(). */
 NODISCARD int version_set_bucket_add(struct version_set *set,
                                      struct slice name,
                                      uint32_t merge,
                                      uint64_t ttl_ms,
                                      struct bucket_meta *out,
                                      struct loam_error *err);
+/* Errors: NOT_FOUND, INVALID for "default", and those of version_set_apply(). */
 NODISCARD int
 version_set_bucket_drop(struct version_set *set, struct slice name, struct loam_error *err);
+/* In name order; returns how many there are, writes up to capacity. */
 size_t version_set_buckets(struct version_set *set, struct bucket_meta *out, size_t capacity);
-/* Whether rows of this bucket id are dead. Lock-free: compaction asks per row. */
+/* Whether rows of this bucket id are alive. Lock-free: compaction asks per row. */
 bool version_set_bucket_is_live(struct version_set *set, uint32_t id);
+/* Finds a content type, lock-free, or adds it. Errors: INVALID (the name), TOO_LARGE (the count),
+ * and those of version_set_apply(). */
 NODISCARD int version_set_content_type(struct version_set *set,
                                        struct slice name,
                                        uint32_t *id,
                                        struct loam_error *err);
-/* NULL-terminated, valid while the set lives; NULL when unknown. */
+/* NUL-terminated, valid while the set lives; NULL when unknown. Lock-free. */
 const char *version_set_content_type_name(struct version_set *set, uint32_t id);
 
-/* Whether a file of this name belongs to the present state (live table, log, manifest): the orphan
- * sweep asks. */
+/* Whether a file of this name belongs to the present state (live table, log, manifest, CURRENT,
+ * LOCK), or is not ours to remove (FILE_UNKNOWN): the orphan sweep asks. */
 bool version_set_is_live_file(struct version_set *set, int kind, uint64_t number);
 
 #endif

@@ -1,5 +1,5 @@
--- Edits as structs and as bytes. All that decodes is within bounds; everything else is refused without
--- a trace.
+-- Edits as structs and as bytes. All that decodes is within bounds; all else is refused without a
+-- trace.
 local example = require "spec.support.format_example"
 local manifest = require "spec.support.manifest"
 local seed = require "spec.support.seed"

@@ -1,5 +1,5 @@
--- The manifest file and CURRENT. Each edit is synced before the next is framed: damage is told from a
--- torn tail for all but the last record.
+-- The manifest file and CURRENT. Each edit is synced before the next is framed: damage is told
+-- from a torn tail for all but the last record.
 local bit = require "bit"
 local cdef = require "spec.support.cdef"
 local env = require "spec.support.env"
