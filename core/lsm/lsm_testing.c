@@ -32,6 +32,99 @@ void testing_memtable_iter_free(struct iter *iter)
     mem_free(iter);
 }
 
+struct failing_iter {
+    struct iter iter;
+    struct iter *source;
+    uint64_t moves_left;
+};
+
+static struct iter *failing_source(struct iter *iter)
+{
+    return ((struct failing_iter *)iter)->source;
+}
+
+/* Takes over where the source stands, or fails. */
+static void failing_settle(struct iter *iter)
+{
+    struct failing_iter *it = (struct failing_iter *)iter;
+    if (iter->status != LOAM_OK || it->moves_left == 0) {
+        iter->status = LOAM_CORRUPT;
+        iter->is_valid = false;
+        return;
+    }
+    it->moves_left--;
+    iter->is_valid = it->source->is_valid;
+    iter->entry = it->source->entry;
+}
+
+static void failing_first(struct iter *iter)
+{
+    iter_first(failing_source(iter));
+    failing_settle(iter);
+}
+
+static void failing_last(struct iter *iter)
+{
+    iter_last(failing_source(iter));
+    failing_settle(iter);
+}
+
+static void failing_seek(struct iter *iter, struct slice key, uint64_t seq)
+{
+    iter_seek(failing_source(iter), key, seq);
+    failing_settle(iter);
+}
+
+static void failing_seek_before(struct iter *iter, struct slice key, uint64_t seq)
+{
+    iter_seek_before(failing_source(iter), key, seq);
+    failing_settle(iter);
+}
+
+static void failing_next(struct iter *iter)
+{
+    iter_next(failing_source(iter));
+    failing_settle(iter);
+}
+
+static void failing_prev(struct iter *iter)
+{
+    iter_prev(failing_source(iter));
+    failing_settle(iter);
+}
+
+static void failing_free(struct iter *iter)
+{
+    iter->is_valid = false;
+}
+
+static const struct iter_ops failing_ops = {
+    .first = failing_first,
+    .last = failing_last,
+    .seek = failing_seek,
+    .seek_before = failing_seek_before,
+    .next = failing_next,
+    .prev = failing_prev,
+    .free = failing_free,
+};
+
+struct iter *testing_failing_iter_new(struct iter *source, uint64_t moves)
+{
+    struct failing_iter *it = mem_zalloc(1, sizeof(*it));
+    if (it == NULL) {
+        return NULL;
+    }
+    it->iter.ops = &failing_ops;
+    it->source = source;
+    it->moves_left = moves;
+    return &it->iter;
+}
+
+void testing_failing_iter_free(struct iter *iter)
+{
+    mem_free(iter);
+}
+
 struct race {
     struct memtable *memtable;
     uint64_t row_count;

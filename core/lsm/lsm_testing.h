@@ -13,6 +13,10 @@
  * testing_memtable_iter_free(). NULL when out of memory. */
 struct iter *testing_memtable_iter_new(const struct memtable *memtable);
 void testing_memtable_iter_free(struct iter *iter);
+/* Passes everything on to `source` (borrowed), but fails with CORRUPT at the move after `moves`
+ * moves. Released with testing_failing_iter_free(). NULL when out of memory. */
+struct iter *testing_failing_iter_new(struct iter *source, uint64_t moves);
+void testing_failing_iter_free(struct iter *iter);
 /*
  * One writer inserts `row_count` rows of `key_count` different keys in random order while
  * `reader_count` threads get and iterate at what is published, and check what they see: every row

@@ -11,6 +11,9 @@
 
 #include "lsm/iter.h"
 
+/* ffi: begin */
+struct merge_slot;
+
 struct merge_iter {
     struct iter iter;
     struct iter **children;  /* Owned array of borrowed iterators. */
@@ -18,13 +21,15 @@ struct merge_iter {
     size_t child_count;
     size_t capacity;
     size_t heap_size;
+    size_t second; /* Place in the heap of the runner-up; 0 = not known. */
     bool is_reverse;
 };
 
 void merge_iter_init(struct merge_iter *it);
 /* Replaces the children; the array is copied, the children stay the caller's (who frees them after
- * this iterator). Errors: NO_MEMORY. */
+ * this iterator). It stands nowhere then, without error. Errors: NO_MEMORY, and nothing changes. */
 NODISCARD int
 merge_iter_set(struct merge_iter *it, struct iter **children, size_t count, struct loam_error *err);
+/* ffi: end */
 
 #endif

@@ -4,7 +4,8 @@
  * each key, no deletes, nothing expired. Floor 3.
  *
  * Works on any iterator of all versions. Bounds are stored keys, [lower, upper); both may be empty
- * slices with has_* false. Direction may change at any row.
+ * slices with has_* false. Direction may change at any row. As with iter.h, a failed iterator stays
+ * failed, and next and prev may be called only while is_valid.
  */
 #ifndef LOAM_LSM_ROW_ITER_H
 #define LOAM_LSM_ROW_ITER_H
@@ -12,11 +13,12 @@
 #include "base/buf.h"
 #include "lsm/iter.h"
 
+/* ffi: begin */
 struct row_iter {
     struct iter *source; /* Borrowed. */
     uint64_t seq;
     uint64_t now_ms;
-    struct slice lower; /* Borrowed: valid as long as the iterator. */
+    struct slice lower; /* Borrowed: valid as long as the iterator. Set after init. */
     struct slice upper;
     bool has_lower;
     bool has_upper;
@@ -33,10 +35,12 @@ void row_iter_deinit(struct row_iter *it);
 /* First and last row within the bounds. */
 void row_iter_first(struct row_iter *it);
 void row_iter_last(struct row_iter *it);
-/* First row with key >= key (clamped to the bounds); last row with key < key. */
+/* First row with key >= key (clamped to the bounds); last row with key < key. The key's bytes must
+ * not be the current row's: they go when the iterator moves. */
 void row_iter_seek(struct row_iter *it, struct slice key);
 void row_iter_seek_before(struct row_iter *it, struct slice key);
 void row_iter_next(struct row_iter *it);
 void row_iter_prev(struct row_iter *it);
+/* ffi: end */
 
 #endif

@@ -1,6 +1,7 @@
 -- The memtable against a plain sorted list: gets at any snapshot, walks in both directions, and one
 -- writer beside readers that check what they see.
 local cdef = require "spec.support.cdef"
+local entries = require "spec.support.entries"
 local ffi = require "ffi"
 local keys = require "spec.support.keys"
 local lib = require "spec.support.lib"
@@ -10,40 +11,14 @@ cdef.load("base/checksum.h")
 cdef.load("base/memory.h")
 cdef.load("lsm/lsm_testing.h")
 
-local PUT, DELETE = 1, 2
+local DELETE, SEQ_MAX = entries.DELETE, entries.SEQ_MAX
 local NO_MEMORY = -22
 local OFF = 0xffffffffffffffffULL
-local SEQ_MAX = 2 ^ 53 - 1
 
 local err = ffi.new("struct loam_error")
 local out = ffi.new("struct entry")
-
-local function slice(text)
-  return ffi.new("struct slice", text, #text)
-end
-
-local function text(bytes)
-  return bytes.size == 0 and "" or ffi.string(bytes.data, bytes.size)
-end
-
-local function row_of(entry)
-  return {
-    key = text(entry.key),
-    value = text(entry.value),
-    seq = tonumber(entry.seq),
-    kind = tonumber(entry.kind),
-    expire_at_ms = tonumber(entry.expire_at_ms),
-    content_type = tonumber(entry.content_type),
-  }
-end
-
-local function insert(memtable, row)
-  local entry = ffi.new("struct entry")
-  entry.key, entry.value = slice(row.key), slice(row.value)
-  entry.seq, entry.kind = row.seq, row.kind
-  entry.expire_at_ms, entry.content_type = row.expire_at_ms, row.content_type
-  return lib.memtable_insert(memtable, entry, err)
-end
+local slice, row_of, insert, row = entries.slice, entries.row_of, entries.insert, entries.row
+local lower = entries.lower
 
 local function get(memtable, key, snapshot)
   local hash = lib.checksum_64(key, #key, 0)
@@ -59,41 +34,6 @@ local function check(memtable)
   end
 end
 
-local function row(key, seq, fields)
-  local made = { key = key, value = "v" .. seq, seq = seq, kind = PUT, expire_at_ms = 0, content_type = 0 }
-  for name, value in pairs(fields or {}) do
-    made[name] = value
-  end
-  return made
-end
-
-local function random_row(random, key, seq)
-  local kind = random:int(1, 5) == 1 and DELETE or PUT
-  return row(key, seq, {
-    kind = kind,
-    value = kind == DELETE and "" or random:bytes(random:int(0, 40)),
-    expire_at_ms = random:int(1, 4) == 1 and random:int(1, 2 ^ 40) or 0,
-    content_type = random:int(1, 4) == 1 and random:int(1, 65535) or 0,
-  })
-end
-
-local function entry_order(a, b)
-  if a.key ~= b.key then
-    return a.key < b.key
-  end
-  return a.seq > b.seq
-end
-
--- Position of the first row at or after (key, seq).
-local function lower(rows, key, seq)
-  for index, candidate in ipairs(rows) do
-    if not entry_order(candidate, { key = key, seq = seq }) then
-      return index
-    end
-  end
-  return #rows + 1
-end
-
 local function model_get(rows, key, snapshot)
   local found = rows[lower(rows, key, snapshot)]
   return found and found.key == key and found or nil
@@ -102,10 +42,10 @@ end
 local function fill(memtable, random, mode, count)
   local rows = {}
   for seq = 1, count do
-    rows[seq] = random_row(random, keys[mode](random, seq), seq)
+    rows[seq] = entries.random_row(random, keys[mode](random, seq), seq)
     assert.equal(0, insert(memtable, rows[seq]))
   end
-  table.sort(rows, entry_order)
+  table.sort(rows, entries.precedes)
   return rows
 end
 
@@ -270,7 +210,8 @@ describe("lsm.memtable", function()
           rows[#rows + 1] = one
         else
           assert.equal(NO_MEMORY, rc)
-          assert.is_nil(get(memtable, one.key, seq) and get(memtable, one.key, seq).seq == seq or nil)
+          local seen = get(memtable, one.key, seq)
+          assert.is_false(seen ~= nil and seen.seq == seq)
         end
       end
 
