@@ -45,14 +45,20 @@ int http_hex_value(char digit)
     return lower >= 'a' && lower <= 'f' ? lower - 'a' + 10 : -1;
 }
 
-bool http_equal_nocase(const char *text, size_t size, const char *lower, size_t lower_size)
+static char lower(char c)
 {
-    if (size != lower_size) {
-        return false;
-    }
+    return c >= 'A' && c <= 'Z' ? (char)(c | 0x20) : c;
+}
+
+bool http_equal_nocase(const char *text, size_t size, const char *word, size_t word_size)
+{
+    return size == word_size && http_same_nocase(text, word, size);
+}
+
+bool http_same_nocase(const char *a, const char *b, size_t size)
+{
     for (size_t i = 0; i < size; i++) {
-        char c = text[i];
-        if ((c >= 'A' && c <= 'Z' ? (char)(c | 0x20) : c) != lower[i]) {
+        if (lower(a[i]) != lower(b[i])) {
             return false;
         }
     }

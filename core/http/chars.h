@@ -24,7 +24,8 @@ extern const uint8_t http_chars[256];
 bool http_chars_all(const char *text, size_t size, uint8_t set);
 /* Value of a hex digit, or -1. */
 int http_hex_value(char digit);
-/* Compares `text` with a word that is written in lower case. */
-bool http_equal_nocase(const char *text, size_t size, const char *lower, size_t lower_size);
+bool http_equal_nocase(const char *text, size_t size, const char *word, size_t word_size);
+/* Compares `size` bytes of two texts. */
+bool http_same_nocase(const char *a, const char *b, size_t size);
 
 #endif

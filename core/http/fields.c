@@ -161,18 +161,6 @@ int http_field_apply(struct http_parser *parser, const char *data, const struct 
     return HTTP_PARSE_DONE;
 }
 
-static bool same_nocase(const char *a, const char *b, size_t size)
-{
-    for (size_t i = 0; i < size; i++) {
-        char x = a[i] >= 'A' && a[i] <= 'Z' ? (char)(a[i] | 0x20) : a[i];
-        char y = b[i] >= 'A' && b[i] <= 'Z' ? (char)(b[i] | 0x20) : b[i];
-        if (x != y) {
-            return false;
-        }
-    }
-    return true;
-}
-
 int http_fields_check(struct http_parser *parser, const char *data)
 {
     if (!parser->has_host && parser->version_minor == 1) {
@@ -188,7 +176,7 @@ int http_fields_check(struct http_parser *parser, const char *data)
         }
         if (parser->has_host &&
             (parser->host_size != parser->authority_size ||
-             !same_nocase(authority, data + parser->host_at, parser->host_size))) {
+             !http_same_nocase(authority, data + parser->host_at, parser->host_size))) {
             return http_refuse(&parser->failure, 400, "Host differs from the request target");
         }
     }

@@ -160,7 +160,7 @@ static bool advance_head(struct http_conn *conn)
         if (conn->in_at == conn->in_end || !can_begin(conn)) {
             return false;
         }
-        conn->receiving = http_exchange_take(&worker->pool);
+        conn->receiving = http_worker_reserve(worker) ? http_exchange_take(&worker->pool) : NULL;
         if (conn->receiving == NULL) {
             http_conn_lose(conn);
             return false;

@@ -33,7 +33,7 @@ static void pause_accept(struct http_worker *worker)
             listener->is_paused = true;
         }
     }
-    struct timeval delay = {.tv_usec = ACCEPT_PAUSE_MS * 1000};
+    struct timeval delay = {.tv_usec = (suseconds_t)ACCEPT_PAUSE_MS * 1000};
     (void)event_add(&worker->accept_resume, &delay);
 }
 

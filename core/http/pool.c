@@ -194,6 +194,7 @@ struct http_exchange *http_exchange_take(struct http_pool *pool)
     }
     struct http_exchange *exchange = pool->exchanges;
     pool->exchanges = exchange->next;
+    pool->exchanges_used++;
     uint32_t generation = exchange->pub.generation;
     uint32_t slot = exchange->pub.slot;
     memset(exchange, 0, sizeof(*exchange));
@@ -207,4 +208,5 @@ void http_exchange_give(struct http_pool *pool, struct http_exchange *exchange)
     PRE(exchange->is_ended && exchange->chunk == NULL && exchange->out.data == NULL);
     exchange->next = pool->exchanges;
     pool->exchanges = exchange;
+    pool->exchanges_used--;
 }

@@ -48,6 +48,7 @@ struct http_pool {
     uint32_t slab_count;
     uint32_t slab_capacity;
     uint32_t fields_max;
+    uint32_t exchanges_used;
 };
 
 void http_pool_init(struct http_pool *pool, uint32_t fields_max);

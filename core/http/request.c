@@ -2,7 +2,6 @@
 /* request.c - the calls of http.h that look at a request or steer its body. Thread: owner. */
 #include <arpa/inet.h>
 #include <stdio.h>
-#include <string.h>
 
 #include "base/status.h"
 #include "http/chars.h"
@@ -12,18 +11,6 @@ static bool is_open(const struct http_request *request, uint32_t generation)
 {
     return request != NULL && request->generation == generation &&
            !((const struct http_exchange *)(const void *)request)->is_ended;
-}
-
-static bool same_nocase(const char *a, const char *b, size_t size)
-{
-    for (size_t i = 0; i < size; i++) {
-        char x = a[i] >= 'A' && a[i] <= 'Z' ? (char)(a[i] | 0x20) : a[i];
-        char y = b[i] >= 'A' && b[i] <= 'Z' ? (char)(b[i] | 0x20) : b[i];
-        if (x != y) {
-            return false;
-        }
-    }
-    return true;
 }
 
 int http_request_header(const struct http_request *request,
@@ -39,7 +26,7 @@ int http_request_header(const struct http_request *request,
     for (uint32_t i = 0; i < request->field_count; i++) {
         const struct http_field *field = &request->fields[i];
         if (field->name_size == name_size &&
-            same_nocase(request->head + field->name_at, name, name_size)) {
+            http_same_nocase(request->head + field->name_at, name, name_size)) {
             *value = request->head + field->value_at;
             *value_size = field->value_size;
             return 1;

@@ -96,7 +96,8 @@ double http_timer_start(struct http_worker *worker, int delay_ms)
         }
     }
     delay_ms = delay_ms < 0 ? 0 : delay_ms;
-    struct timeval delay = {.tv_sec = delay_ms / 1000, .tv_usec = delay_ms % 1000 * 1000};
+    struct timeval delay = {.tv_sec = delay_ms / 1000,
+                            .tv_usec = (suseconds_t)(delay_ms % 1000) * 1000};
     if (event_add(&timer->event, &delay) != 0) {
         timer_retire(timer);
         return LOAM_NO_MEMORY;

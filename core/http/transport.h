@@ -3,10 +3,12 @@
  * transport.h - the byte stream below a connection. Floor 4.
  *
  * conn.c knows only this vtable. transport_plain.c is a non-blocking socket with two libevent
- * events of its own; bufferevents cost a callback, a lock check and a copy per message, and stay
- * some 15 % behind. A TLS transport fits in as a second set of operations over bufferevent_openssl:
- * read and write move bytes to and from its evbuffers, watch enables its directions, and its
- * callbacks call on_ready. Thread: owner.
+ * events of its own. Bufferevents were measured beside it (wrk -t1 -c32, 100-byte answers, one
+ * run): without any parser 11.4 to 13.1 us of CPU per request, against 9.3 to 10.2 us for this
+ * server with its parser and a Lua handler, and 8.7 to 11.8 us for nginx with a constant reply. A
+ * TLS transport fits in as a second set of operations over bufferevent_openssl: read and write move
+ * bytes to and from its evbuffers, watch enables its directions, and its callbacks call on_ready.
+ * Thread: owner.
  */
 #ifndef LOAM_HTTP_TRANSPORT_H
 #define LOAM_HTTP_TRANSPORT_H

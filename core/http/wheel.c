@@ -6,6 +6,8 @@
 
 #include "base/check.h"
 
+_Static_assert(sizeof(((struct wheel *)0)->used) * 8 == WHEEL_SLOTS, "one bit per slot");
+
 void wheel_init(struct wheel *wheel, uint64_t now_ns)
 {
     memset(wheel, 0, sizeof(*wheel));

@@ -13,10 +13,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+/* ffi: begin */
 enum { WHEEL_SLOTS = 1024 };
-
-#define WHEEL_TICK_NS ((uint64_t)16 * 1000 * 1000)
-#define WHEEL_NEVER   UINT64_MAX
 
 /* Embedded in what has a deadline; zeroed means none. */
 struct wheel_entry {
@@ -29,8 +27,8 @@ struct wheel_entry {
 
 struct wheel {
     struct wheel_entry *slots[WHEEL_SLOTS];
-    uint64_t used[WHEEL_SLOTS / 64]; /* Bit per slot that is not empty. */
-    uint64_t tick;                   /* Slots before it are done. */
+    uint64_t used[16]; /* Bit per slot that is not empty. */
+    uint64_t tick;     /* Slots before it are done. */
 };
 
 void wheel_init(struct wheel *wheel, uint64_t now_ns);
@@ -42,5 +40,9 @@ void wheel_remove(struct wheel *wheel, struct wheel_entry *entry);
 struct wheel_entry *wheel_expire(struct wheel *wheel, uint64_t now_ns);
 /* The time at which wheel_expire() should be called next, or WHEEL_NEVER. */
 uint64_t wheel_next_ns(const struct wheel *wheel);
+/* ffi: end */
+
+#define WHEEL_TICK_NS ((uint64_t)16 * 1000 * 1000)
+#define WHEEL_NEVER   UINT64_MAX
 
 #endif

@@ -39,6 +39,20 @@ static bool queue_grow(struct http_worker *worker)
     return true;
 }
 
+bool http_worker_reserve(struct http_worker *worker)
+{
+    /* HEAD or REQUEST, BODY, WRITABLE, CLOSED; and what does not belong to a request. */
+    enum { EVENTS_PER_EXCHANGE = 4, OTHER_EVENTS = 64 };
+    uint64_t wanted =
+        ((uint64_t)worker->pool.exchanges_used + 1) * EVENTS_PER_EXCHANGE + OTHER_EVENTS;
+    while (worker->queue_capacity < wanted) {
+        if (!queue_grow(worker)) {
+            return false;
+        }
+    }
+    return true;
+}
+
 bool http_worker_push(struct http_worker *worker, struct http_event event)
 {
     if (worker->queue_count == worker->queue_capacity && !queue_grow(worker)) {

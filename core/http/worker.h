@@ -94,6 +94,9 @@ struct http_worker {
 
 /* ---- queue (worker.c) ---- */
 
+/* Makes room for every event that the exchanges in use and one more can have queued at a time: a
+ * request that was taken on never loses an event. Returns false without memory. */
+bool http_worker_reserve(struct http_worker *worker);
 /* Appends an event. Without memory it is lost, and false is returned. */
 bool http_worker_push(struct http_worker *worker, struct http_event event);
 void http_worker_push_exchange(struct http_worker *worker,

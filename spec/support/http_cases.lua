@@ -6,12 +6,13 @@
 --     ----
 --     head GET / ...
 --
--- Line breaks of the file are not part of the input; \r \n \t \0 \\ \xNN are, and \(text*N) stands for
--- text repeated N times. A blank line ends a case. With LOAM_REWRITE=1 the expectations are written anew.
+-- Line breaks of the file are not part of the input; \r \n \t \0 \\ \xNN are, and \(text*N) stands
+-- for text repeated N times. A blank line ends a case. LOAM_REWRITE=1 writes the expectations anew.
 local paths = require "spec.support.paths"
 
 local http_cases = {}
 
+local SHORT = { ["\r"] = "\\r", ["\n"] = "\\n", ["\t"] = "\\t", ["\0"] = "\\0", ["\\"] = "\\\\" }
 local ESCAPES = { r = "\r", n = "\n", t = "\t", ["0"] = "\0", ["\\"] = "\\" }
 
 ---@param text string
@@ -36,8 +37,7 @@ function http_cases.escape(bytes)
     return ("(%d bytes)"):format(#bytes)
   end
   return (bytes:gsub("[%c\\\127-\255]", function(byte)
-    local short = { ["\r"] = "\\r", ["\n"] = "\\n", ["\t"] = "\\t", ["\0"] = "\\0", ["\\"] = "\\\\" }
-    return short[byte] or ("\\x%02x"):format(byte:byte())
+    return SHORT[byte] or ("\\x%02x"):format(byte:byte())
   end))
 end
 

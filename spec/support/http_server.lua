@@ -72,6 +72,13 @@ end
 local Client = {}
 Client.__index = Client
 
+function Client:open()
+  local path, port = self.server.path, self.server.port
+  assert(self.socket:connect(path or "127.0.0.1", not path and port or nil))
+  self.socket:settimeout(0)
+  return self
+end
+
 --- Sends all of `data`, polling the server while the socket is full.
 function Client:send(data)
   local at = 1
@@ -170,11 +177,14 @@ function Server:until_requests(count)
   end)
 end
 
+--- Makes a client with its descriptor, to be opened later.
+function Server:prepare()
+  local made = self.path and socket_unix() or socket.tcp4()
+  return setmetatable({ socket = assert(made), server = self, received = "" }, Client)
+end
+
 function Server:connect()
-  local client = assert(self.path and socket_unix() or socket.tcp())
-  assert(client:connect(self.path or "127.0.0.1", not self.path and self.port or nil))
-  client:settimeout(0)
-  return setmetatable({ socket = client, server = self, received = "" }, Client)
+  return self:prepare():open()
 end
 
 function Server:counters()
@@ -186,8 +196,8 @@ function Server:close()
   self.worker = nil
 end
 
---- Opens a worker on a free loopback port; options: address, reuse_port, limits. Returns nil, text when
---- it cannot open.
+--- Opens a worker on a free loopback port; options: address, reuse_port, limits. Returns nil, text
+--- and the code when it cannot open.
 function http_server.new(options)
   options = options or {}
   local c = ffi.new("struct http_worker_options")

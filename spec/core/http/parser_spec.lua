@@ -1,5 +1,6 @@
--- The parser against its case tables, each case whole and again one byte at a time: fragmentation must
--- never change a verdict. Every error path of parser.c, fields.c and chunked.c has a case there.
+-- The parser against its case tables, each case whole, one byte and three bytes at a time:
+-- fragmentation must never change a verdict. Every error path of parser.c, fields.c and chunked.c
+-- has a case there.
 local cdef = require "spec.support.cdef"
 local cases_of = require "spec.support.http_cases"
 local ffi = require "ffi"
@@ -9,7 +10,8 @@ cdef.load("http/parser.h")
 
 local METHODS = { "GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH" }
 local FAILED, MORE, DONE = -1, 0, 1
-local TABLES = { "request_line", "target", "host", "fields", "framing", "chunked", "limits", "pipeline" }
+local TABLES = { "request_line", "target", "host", "fields", "framing", "chunked", "limits",
+  "pipeline" }
 
 -- Limits small enough that cases of a few hundred bytes reach them.
 local limits = ffi.new("struct http_limits")
@@ -56,7 +58,8 @@ end
 function Run:print_head()
   local p = self.parser
   self:print("head %s HTTP/1.%d%s%s", METHODS[p.method], p.version_minor,
-    p.keep_alive == 1 and " keep-alive" or " close", p.expects_continue == 1 and " expects-100" or "")
+    p.keep_alive == 1 and " keep-alive" or " close",
+    p.expects_continue == 1 and " expects-100" or "")
   self:print("path %s%s", p.path_size == 0 and "/" or self:slice(p.path_at, p.path_size),
     p.has_query == 1 and " query " .. self:slice(p.query_at, p.query_size) or "")
   for i = 0, p.field_count - 1 do
@@ -177,7 +180,8 @@ describe("http.parser", function()
   end
 
   it("gives the same events for random bytes in random pieces", function()
-    local alphabet = { "GET ", "POST ", "/", "a", " ", "HTTP/1.1", "\r\n", "\r\n\r\n", "\n", "Host: a",
+    local alphabet = { "GET ", "POST ", "/", "a", " ", "HTTP/1.1", "\r\n", "\r\n\r\n", "\n",
+      "Host: a",
       "Content-Length: 3", "Transfer-Encoding: chunked", ":", "3", "0", "\0", "\255", "%41", "\t" }
     for _ = 1, 2000 do
       local parts = { math.random(3) > 1 and "POST / HTTP/1.1\r\nHost: a\r\n" or "" }

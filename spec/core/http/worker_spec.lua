@@ -1,18 +1,24 @@
 -- Workers: addresses, sharing a port, waking, timers, descriptors, options, limits and their names.
+local cdef = require "spec.support.cdef"
 local ffi = require "ffi"
 local http_server = require "spec.support.http_server"
 local lib = require "spec.support.lib"
 local tmpdir = require "spec.support.tmp"
 
+cdef.load("base/memory.h")
 ffi.cdef [[
   int eventfd(unsigned int initial, int flags);
   int close(int fd);
+  int getrlimit(int resource, uint64_t *limits);
+  int setrlimit(int resource, const uint64_t *limits);
   long write(int fd, const void *data, size_t size);
   long read(int fd, void *data, size_t size);
 ]]
 
-local NOT_FOUND, EXISTS, INVALID, BUSY = -1, -2, -5, -9
+local NOT_FOUND, EXISTS, INVALID, BUSY, NO_MEMORY = -1, -2, -5, -9, -22
+local RLIMIT_NOFILE = 7
 local GET = "GET / HTTP/1.1\r\nHost: a\r\n\r\n"
+local CHUNKED = "PUT / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
 
 describe("http.worker", function()
   local servers = {}
@@ -36,7 +42,8 @@ describe("http.worker", function()
     lib.http_limits_init(limits)
     local index = 0
     while lib.http_limit_name(index) ~= nil do
-      assert.equal(limits[ffi.string(lib.http_limit_name(index))], lib.http_limit_value(limits, index))
+      local name = ffi.string(lib.http_limit_name(index))
+      assert.equal(limits[name], lib.http_limit_value(limits, index))
       assert.is_true(#ffi.string(lib.http_limit_meaning(index)) > 0)
       index = index + 1
     end
@@ -53,8 +60,8 @@ describe("http.worker", function()
   end)
 
   it("refuses addresses it cannot read, by name", function()
-    for _, address in ipairs { "", "localhost", "127.0.0.1:", "127.0.0.1:x", "127.0.0.1:70000", "unix:",
-      "unix:" .. ("p"):rep(200), "no such host.:80" } do
+    for _, address in ipairs { "", "localhost", "127.0.0.1:", "127.0.0.1:x", "127.0.0.1:70000",
+      "unix:", "unix:" .. ("p"):rep(200), "no such host.:80" } do
       local server, text, code = http_server.new { address = address }
 
       assert.is_nil(server)
@@ -180,15 +187,63 @@ describe("http.worker", function()
     local server = start()
     server.handle = nil
     local client = server:connect()
-    client:send("PUT / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n")
+    client:send(CHUNKED .. "3\r\nabc\r\n0\r\n\r\n")
     server:until_requests(1)
 
     assert.equal(1, server:counters().in_flight)
   end)
 
+  it("H12 pauses accepting without descriptors and goes on later", function()
+    local server = start()
+    local client = server:prepare()
+    local limit, old = ffi.new("uint64_t[2]"), ffi.new("uint64_t[2]")
+    ffi.C.getrlimit(RLIMIT_NOFILE, old)
+    local spare = ffi.C.eventfd(0, 0)
+    ffi.C.close(spare)
+    limit[0], limit[1] = spare, old[1]
+
+    ffi.C.setrlimit(RLIMIT_NOFILE, limit)
+    client:open()
+    client:send(GET)
+    server:poll(10)
+    ffi.C.setrlimit(RLIMIT_NOFILE, old)
+
+    assert.equal(1, server:counters().refused_descriptors)
+    client:expect("hello")
+  end)
+
+  it("survives every failed allocation", function()
+    local function serve(after)
+      lib.memory_fail_at(after, 1)
+      local server, _, code = http_server.new { limits = { body_ms = 200, header_ms = 200 } }
+      if not server then
+        assert.is_true(code == NO_MEMORY)
+        return
+      end
+      servers[#servers + 1] = server
+      server.handle = function(request)
+        if request:respond(200, ("x"):rep(20000)) == NO_MEMORY then
+          request:release()
+        end
+      end
+      local client = server:connect()
+      client:send(GET .. CHUNKED .. "3\r\nabc\r\n0\r\n\r\n")
+      server:until_true(function()
+        client:receive()
+        return client.is_closed or #client.received > 40000 or server:counters().accepted == 1
+          and server:counters().active == 0
+      end)
+    end
+    for after = 0, 40 do
+      serve(after)
+      lib.memory_fail_at(2 ^ 63, 0)
+    end
+  end)
+
   it("H13 survives random bytes, cut and reset at random", function()
-    local server = start { limits = { header_ms = 100, body_ms = 100, linger_ms = 50, body_bytes_max = 500,
-      stream_piece_bytes = 7, output_high_bytes = 100, output_low_bytes = 10, pipeline_max = 3 } }
+    local server = start { limits = { header_ms = 100, body_ms = 100, linger_ms = 50,
+      body_bytes_max = 500, stream_piece_bytes = 7, output_high_bytes = 100, output_low_bytes = 10,
+      pipeline_max = 3 } }
     server.on_head = function(request)
       local choice = math.random(4)
       if choice == 1 then
@@ -225,9 +280,9 @@ describe("http.worker", function()
         request:respond(200, ("y"):rep(math.random(0, 400)))
       end
     end
-    local parts = { "GET / HTTP/1.1\r\nHost: a\r\n\r\n", "PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 20\r\n\r\n",
-      "01234567890123456789", "PUT / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n", "5\r\nabcde\r\n",
-      "0\r\n\r\n", "\r\n", "HEAD / HTTP/1.0\r\n\r\n", "junk", "GET /%zz HTTP/1.1\r\n",
+    local parts = { GET, "PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 20\r\n\r\n",
+      "01234567890123456789", CHUNKED, "5\r\nabcde\r\n", "0\r\n\r\n",
+      "\r\n", "HEAD / HTTP/1.0\r\n\r\n", "junk", "GET /%zz HTTP/1.1\r\n",
       "PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 550\r\nExpect: 100-continue\r\n\r\n" }
 
     for _ = 1, 400 do
