@@ -1,0 +1,116 @@
+-- What app.lua requires: routes, middleware and timers of the user.
+--
+--     local app = require "loam.app"
+--     app.get("/hello/:name", function(req) return "hello " .. req.params.name end)
+--
+-- Declarations go to the registry that is being filled while app.lua loads (loam.app_loader); afterwards they
+-- raise, because a route that appears in one worker only would answer one request in W. sleep() works in
+-- handlers and timers.
+local files = require "loam.static_files"
+
+local app = {}
+
+local filling -- The registry of the app.lua that loads now.
+local sleep_fn
+
+local function registry(call)
+  if not filling then
+    error(("app.%s works while app.lua loads, not later"):format(call), 3)
+  end
+  return filling
+end
+
+local function check_function(call, fn)
+  if type(fn) ~= "function" then
+    error(("app.%s: the handler is a function, got %s"):format(call, type(fn)), 3)
+  end
+end
+
+local function declare(call, method, path, fn)
+  check_function(call, fn)
+  if type(path) ~= "string" or path:sub(1, 1) ~= "/" then
+    error(("app.%s: the path is a string that begins with /, got %s"):format(call, tostring(path)), 3)
+  end
+  local list = registry(call).routes
+  list[#list + 1] = { name = "app", method = method, path = path, user_handler = fn, role = "read" }
+end
+
+for _, method in ipairs { "get", "post", "put", "delete", "patch" } do
+  app[method] = function(path, fn)
+    declare(method, method:upper(), path, fn)
+  end
+end
+
+--- A handler for every method of a path that has no handler of its own.
+function app.any(path, fn)
+  declare("any", "*", path, fn)
+end
+
+--- fn(req, next) runs around every route except the built-in GET of a plain key when no middleware is
+--- there; next(req) goes on and returns the answer.
+function app.use(fn)
+  check_function("use", fn)
+  local list = registry("use").middleware
+  list[#list + 1] = fn
+end
+
+--- Serves the files of a directory below a path.
+---@param path string
+---@param directory string  relative to app.lua
+function app.static(path, directory)
+  if type(directory) ~= "string" then
+    error("app.static: the directory is a string, got " .. type(directory), 2)
+  end
+  local current = registry("static")
+  if directory:sub(1, 1) ~= "/" then
+    directory = current.directory .. "/" .. directory
+  end
+  local base = path:gsub("/+$", "")
+  declare("static", "GET", base .. "/{file*}", files.handler(directory))
+end
+
+local function check_seconds(call, seconds)
+  if type(seconds) ~= "number" or not (seconds >= 0 and seconds <= 86400 * 24) then
+    error(("app.%s: seconds are 0 to 24 days, got %s"):format(call, tostring(seconds)), 3)
+  end
+end
+
+--- Runs fn every so many seconds, in one worker.
+function app.every(seconds, fn)
+  check_seconds("every", seconds)
+  check_function("every", fn)
+  if seconds < 0.001 then
+    error("app.every: at least 0.001 seconds", 2)
+  end
+  local list = registry("every").timers
+  list[#list + 1] = { seconds = seconds, fn = fn, is_repeated = true }
+end
+
+--- Runs fn once after so many seconds, in one worker.
+function app.after(seconds, fn)
+  check_seconds("after", seconds)
+  check_function("after", fn)
+  local list = registry("after").timers
+  list[#list + 1] = { seconds = seconds, fn = fn }
+end
+
+--- Lets so many seconds pass; other requests go on meanwhile.
+function app.sleep(seconds)
+  check_seconds("sleep", seconds)
+  if not sleep_fn then
+    error("app.sleep works in the host only", 2)
+  end
+  sleep_fn(seconds)
+end
+
+--- For loam.app_loader: declarations go to `target` until called with nil.
+function app.fill(target)
+  filling = target
+end
+
+--- For loam.worker: how sleep() waits.
+function app.set_sleep(fn)
+  sleep_fn = fn
+end
+
+return app

@@ -1,0 +1,169 @@
+-- Commits and slow calls that finish later: what handlers wait for.
+--
+-- A write goes to loam_submit(); what is not committed at once comes back through the worker's completion
+-- queue, whose descriptor is in the poll loop. A slow call goes to core/host/tasks.c and comes back with a
+-- WAKE. Both wake the handler's task with the result. Where nothing can wait (a coroutine of the user's own,
+-- loading app.lua) the call blocks instead, with the same result. Thread: the worker's.
+local ffi = require "ffi"
+local C = require "loam.native"
+local scheduler = require "loam.scheduler"
+local store = require "loam.store"
+
+local commits = {}
+local methods = {}
+local metatable = { __name = "commits", __index = methods }
+local TAKE_MAX = 64
+
+local err = ffi.new("loam_error")
+local outcome = ffi.new("loam_outcome")
+
+--- Opens the worker's queue. Raises when the engine refuses.
+---@param worker ffi.cdata*  struct host_worker
+---@param db ffi.cdata*
+function commits.open(worker, db)
+  local out = ffi.new("loam_completions *[1]")
+  if C.loam_completions_open(db, out, err) ~= 0 then
+    error(ffi.string(err.text), 0)
+  end
+  return setmetatable({
+    _worker = worker,
+    _db = db,
+    _queue = out[0],
+    _taken = ffi.new("loam_completion[?]", TAKE_MAX),
+    _waiting = {},
+    _next_tag = 0,
+    pending = 0,
+  }, metatable)
+end
+
+--- The descriptor that becomes readable when commits have finished.
+function methods:fd()
+  return C.loam_completions_fd(self._queue)
+end
+
+local function next_tag(self)
+  self._next_tag = self._next_tag + 1
+  return self._next_tag
+end
+
+-- Waits for a tag; what it is woken with is the result.
+local function wait_for(self, tag)
+  self._waiting[tag] = scheduler.current()
+  self.pending = self.pending + 1
+  local result, detail, more = scheduler.wait()
+  self.pending = self.pending - 1
+  return result, detail, more
+end
+
+-- Submits or blocks. Returns the code, and the outcome and error that belong to it, to be read at once.
+function methods:commit(batch, how)
+  if not scheduler.can_wait() then
+    return C.loam_write(self._db, batch, how, outcome, err), outcome, err
+  end
+  local tag = next_tag(self)
+  local code = C.loam_submit(self._queue, batch, how, tag, outcome, err)
+  if code ~= 0 then
+    return code, outcome, err
+  end
+  local completion = wait_for(self, tag)
+  return completion.code, completion.outcome, completion.error
+end
+
+--- Takes what has finished and lets those handlers go on.
+function methods:take()
+  repeat
+    local taken = self._taken
+    local count = tonumber(C.loam_completions_take(self._queue, taken, TAKE_MAX))
+    for at = 0, count - 1 do
+      local tag = tonumber(taken[at].tag)
+      local task = self._waiting[tag]
+      self._waiting[tag] = nil
+      scheduler.wake(task, taken[at])
+    end
+  until count < TAKE_MAX
+end
+
+--- Makes a slow call; returns the finished task.
+function methods:task(task)
+  if not scheduler.can_wait() then
+    C.host_task_run(self._db, task)
+    return task
+  end
+  task.tag = next_tag(self)
+  if C.host_task_submit(self._worker, task, err) ~= 0 then
+    C.host_task_run(self._db, task)
+    return task
+  end
+  return wait_for(self, tonumber(task.tag))
+end
+
+--- Takes finished slow calls and lets those handlers go on.
+function methods:take_tasks()
+  while true do
+    local task = ffi.new("struct host_task")
+    if C.host_task_take(self._worker, task) == 0 then
+      return
+    end
+    local waiting = self._waiting[tonumber(task.tag)]
+    self._waiting[tonumber(task.tag)] = nil
+    scheduler.wake(waiting, task)
+  end
+end
+
+--- The waiter of loam.store.
+function methods:store_waiter()
+  return {
+    commit = function(_, batch, how)
+      local code, result, detail = self:commit(batch, how)
+      return store.outcome_of(code, detail, result)
+    end,
+    task = function(_, task)
+      return self:task(task)
+    end,
+  }
+end
+
+local TASK_KINDS = { flush = 1, sync = 2, bucket = 3, drop_bucket = 4, content_type = 5 }
+
+--- The waiter of `kv`: same calls, as bindings/kv/wait.lua wants them.
+function methods:kv_waiter(sleep)
+  return {
+    can_wait = scheduler.can_wait,
+    sleep = sleep,
+    write = function(_, batch, how)
+      return self:commit(batch, how)
+    end,
+    call = function(_, kind, name, options)
+      local task = ffi.new("struct host_task")
+      task.kind = TASK_KINDS[kind]
+      if name and #name < ffi.sizeof(task.name) then
+        task.name_size = #name
+        ffi.copy(task.name, name)
+      end
+      if options ~= nil then
+        task.bucket_options = options[0]
+      end
+      task = self:task(task)
+      local result
+      if kind == "bucket" then
+        result = task.bucket
+      elseif kind == "content_type" then
+        result = task.content_type
+      end
+      return task.code, result, task.error
+    end,
+  }
+end
+
+--- Ends the queue; commits that nobody took are lost to their handlers, not to the store.
+function methods:close()
+  local deadline = C.host_monotonic_ms() + 10000
+  while C.loam_completions_close(self._queue, err) == C.LOAM_BUSY do
+    C.loam_completions_take(self._queue, self._taken, TAKE_MAX)
+    if C.host_monotonic_ms() > deadline then
+      return
+    end
+  end
+end
+
+return commits

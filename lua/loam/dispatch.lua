@@ -1,0 +1,100 @@
+-- From a request to an answer: admission, route, arguments, middleware, handler. No socket in sight.
+--
+--     local made, route = dispatch.answer(registry, req, ctx)
+--
+-- Called by loam.worker for requests from sockets and by specs for fake ones. Every way out is an answer: a
+-- handler's error is 500 without details, its traceback is in the log.
+local answer = require "loam.answer"
+local params = require "loam.params"
+local protected_call = require "loam.protected_call"
+
+local dispatch = {}
+
+-- Stand in for routes in the labels of /metrics.
+dispatch.UNROUTED = { name = "none" }
+
+local function no_route(registry, req, why, extra)
+  if why == "escape" then
+    return answer.error(req, 400, "bad %-escape in the path")
+  elseif why ~= "method" then
+    return answer.error(req, 404, "no such route")
+  end
+  local headers = { Allow = table.concat(extra, ", ") }
+  if req.method == "OPTIONS" then
+    return answer.new(204, "", headers)
+  end
+  return answer.error(req, 405, req.method .. " is not among the methods of this path",
+    { headers = headers })
+end
+
+local function all_options(req)
+  if req.method == "OPTIONS" and req.path == "*" then
+    return answer.new(204, "", { Allow = "DELETE, GET, HEAD, OPTIONS, PATCH, POST, PUT" })
+  end
+end
+
+local function call_route(route, req, ctx)
+  if route.user_handler then
+    return answer.from_results(route.user_handler(req))
+  end
+  return route.handler(req, ctx)
+end
+
+-- Middleware from the first to the last, then the route. What each returns becomes an answer, so that the
+-- one around it can look at status, headers and body.
+local function call_around(middleware, at, route, req, ctx)
+  local fn = middleware[at]
+  if not fn then
+    return call_route(route, req, ctx)
+  end
+  return answer.from_results(fn(req, function(changed)
+    return call_around(middleware, at + 1, route, changed or req, ctx)
+  end))
+end
+
+local function run(registry, route, values, req, ctx)
+  req.params = values
+  if not route.user_handler then
+    local _ = req.query
+    if req.query_error then
+      answer.refuse(req, "%s", req.query_error)
+    end
+    req.args = params.check(route, req, values)
+  end
+  local made = call_around(registry.middleware, 1, route, req, ctx)
+  if made.stream and req.method == "HEAD" then
+    made.stream = nil
+  end
+  return made
+end
+
+--- Returns the answer and the route (or UNROUTED).
+---@param registry table  what loam.app_loader gives
+---@param req table
+---@param ctx table
+function dispatch.answer(registry, req, ctx)
+  local route, values, extra = registry.router:match(req.method, req.path)
+  if not route then
+    return all_options(req) or no_route(registry, req, values, extra), dispatch.UNROUTED
+  end
+  local is_ok, made = protected_call(req.method .. " " .. route.path, run, registry, route, values, req,
+    ctx)
+  if not is_ok and not made then
+    made = answer.error(req, 500, "internal error", { code = "SCRIPT" })
+  end
+  return made, route
+end
+
+--- Returns the most bytes a body may have for a request, and the name of that limit; nil when the request
+--- has no route, so that it is answered without its body.
+function dispatch.body_limit(registry, req, ctx)
+  local route = registry.router:match(req.method, req.path)
+  if not route then
+    return nil
+  elseif route.body_max then
+    return route.body_max(ctx.config)
+  end
+  return ctx.config.body_bytes_max, "body_bytes_max"
+end
+
+return dispatch

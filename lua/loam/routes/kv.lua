@@ -1,0 +1,175 @@
+-- /v1/kv/{bucket}/{key}: one key at a time.
+--
+-- The plain GET of a warm bucket never comes here: loam.fast answers it. What differs from that one (meta,
+-- enc, a bucket seen for the first time) is answered here, with the same headers.
+local answer = require "loam.answer"
+local json = require "loam.json"
+local keys = require "loam.routes.keys"
+local request = require "loam.request"
+
+local kv = {}
+
+-- ---- GET ----
+
+local function is_unchanged(req, tag)
+  local listed = req.headers["If-None-Match"]
+  if not listed then
+    return false
+  elseif listed == "*" then
+    return true
+  end
+  for one in listed:gmatch('"([^"]*)"') do
+    if one == tag then
+      return true
+    end
+  end
+  return false
+end
+
+local function meta_answer(key, meta, headers)
+  local body = { seq = meta.seq, size = meta.size, content_type = meta.content_type }
+  body.expires_at_ms = meta.expire_at_ms > 0 and meta.expire_at_ms or nil
+  json.set_bytes(body, "k", key)
+  return answer.json(200, body, headers)
+end
+
+function kv.get(req, ctx)
+  local bucket, key = keys.of(req, ctx)
+  local value, meta = ctx.store:get(bucket, key, { is_meta_only = req.args.meta })
+  if not value then
+    if meta then
+      keys.fail(req, meta)
+    end
+    return answer.error(req, 404, "no such key")
+  end
+  local headers = keys.row_headers(meta.seq)
+  if meta.expire_at_ms > 0 then
+    headers["X-KV-Expires-At"] = ("%.0f"):format(meta.expire_at_ms)
+  end
+  if req.args.meta then
+    return meta_answer(key, meta, headers)
+  end
+  headers["Content-Type"] = meta.content_type or "application/octet-stream"
+  if is_unchanged(req, ("%.0f"):format(meta.seq)) then
+    return answer.new(304, "", headers)
+  end
+  return answer.new(200, value, headers)
+end
+
+-- ---- Writes ----
+
+local function check_body(req, ctx, size)
+  local limit = ctx.config.value_bytes_max
+  if size > limit then
+    answer.refuse_size(req, "value", ("%d bytes"):format(size), "value_bytes_max", limit)
+  end
+end
+
+function kv.put(req, ctx)
+  local bucket, key = keys.of(req, ctx)
+  local value, size = request.body_bytes(req)
+  check_body(req, ctx, size)
+  local op = { op = "put", bucket = bucket, key = key, value = value, value_size = size,
+    report_previous = true }
+  keys.set_condition(req, op)
+  keys.set_ttl(op, req.args.ttl)
+  local content_type, failure = ctx.store:content_type_id(req.headers["Content-Type"])
+  if not content_type then
+    keys.fail(req, failure)
+  end
+  op.content_type = content_type
+  local outcome = ctx.store:write({ op }, keys.commit_of(req, ctx))
+  if outcome.code == "OK" then
+    return answer.new(outcome.existed and 204 or 201, "", keys.row_headers(outcome.seq))
+  elseif op.condition and (outcome.code == "EXISTS" or outcome.code == "MISMATCH"
+    or outcome.code == "NOT_FOUND") then
+    return keys.mismatch(req, outcome)
+  end
+  keys.fail(req, outcome)
+end
+
+function kv.delete(req, ctx)
+  local bucket, key = keys.of(req, ctx)
+  local op = { op = "delete", bucket = bucket, key = key }
+  if req.headers["If-None-Match"] then
+    answer.refuse(req, "DELETE takes If-Match, not If-None-Match")
+  end
+  keys.set_condition(req, op)
+  local outcome = ctx.store:write({ op }, keys.commit_of(req, ctx))
+  if outcome.code == "OK" then
+    return answer.new(204, "", { ["X-KV-Seq"] = ("%.0f"):format(outcome.seq) })
+  elseif op.condition and (outcome.code == "MISMATCH" or outcome.code == "NOT_FOUND") then
+    return keys.mismatch(req, outcome)
+  end
+  keys.fail(req, outcome)
+end
+
+function kv.post(req, ctx)
+  local bucket, key = keys.of(req, ctx)
+  if not req.args.op then
+    answer.refuse(req, "op is missing: op=incr")
+  end
+  local op = { op = "incr", bucket = bucket, key = key, by = req.args.by, init = req.args.init }
+  keys.set_ttl(op, req.args.ttl)
+  local outcome = ctx.store:write({ op }, keys.commit_of(req, ctx))
+  if outcome.code == "OK" then
+    return answer.json(200, { value = outcome.number, seq = outcome.seq },
+      keys.row_headers(outcome.seq))
+  elseif outcome.code == "NOT_FOUND" then
+    return answer.error(req, 404, "no such key; init gives one to start from")
+  elseif outcome.code == "INVALID" then
+    return answer.failure(req, outcome, { status = 422 })
+  end
+  keys.fail(req, outcome)
+end
+
+-- ---- Declarations ----
+
+local PATH = "/v1/kv/{bucket}/{key*}"
+
+local function value_body_max(config)
+  return config.value_bytes_max, "value_bytes_max"
+end
+
+kv.routes = {
+  {
+    name = "kv_get", method = "GET", path = PATH, role = "read", handler = kv.get,
+    summary = "The value of a key, as it was stored.",
+    params = { keys.BUCKET, keys.KEY, keys.ENC, { name = "meta", type = "flag",
+      summary = "JSON with sequence, size, expiry and content type in place of the value." } },
+    answers = { [200] = "The value; ETag and X-KV-Seq are its sequence number.",
+      [304] = "If-None-Match holds the ETag.", [404] = "No such key or bucket." },
+  },
+  {
+    name = "kv_put", method = "PUT", path = PATH, role = "write", handler = kv.put,
+    summary = "Stores the body as the value of a key.", body_max = value_body_max,
+    body = "application/octet-stream",
+    params = { keys.BUCKET, keys.KEY, keys.ENC, keys.TTL, keys.DURABILITY, keys.DEADLINE },
+    answers = { [201] = "Created.", [204] = "Replaced.", [404] = "No such bucket.",
+      [412] = "If-Match or If-None-Match does not hold; ETag is what is there.",
+      [413] = "Key or value too large.",
+      [503] = "STALLED, READ_ONLY or UNKNOWN_OUTCOME, with Retry-After.",
+      [507] = "Disk full; nothing was stored." },
+  },
+  {
+    name = "kv_delete", method = "DELETE", path = PATH, role = "write", handler = kv.delete,
+    summary = "Removes a key; also when it is absent.",
+    params = { keys.BUCKET, keys.KEY, keys.ENC, keys.DURABILITY, keys.DEADLINE },
+    answers = { [204] = "The key is absent now.", [412] = "If-Match does not hold.",
+      [503] = "As for PUT." },
+  },
+  {
+    name = "kv_post", method = "POST", path = PATH, role = "write", handler = kv.post,
+    summary = "Changes a value by its present one.",
+    params = { keys.BUCKET, keys.KEY, keys.ENC, keys.TTL, keys.DURABILITY, keys.DEADLINE,
+      { name = "op", type = "string", values = { "incr" }, summary = "What to do." },
+      { name = "by", type = "number", default = 1, min = -2 ^ 53, max = 2 ^ 53,
+        summary = "What incr adds." },
+      { name = "init", type = "number", min = -2 ^ 53, max = 2 ^ 53,
+        summary = "The number an absent key counts from; without it that is 404." } },
+    answers = { [200] = "The new number and its sequence.", [404] = "No such key.",
+      [409] = "Lost against another write.", [422] = "The value is no number." },
+  },
+}
+
+return kv
