@@ -9,8 +9,8 @@ local root = (arg and arg[0] or ""):match("^(.*)/scripts/[^/]*$") or "."
 package.path = root .. "/?.lua;" .. package.path
 local cdef = require "scripts.lib.cdef"
 
--- In include order. The second word is a type of the header: when the process knows it, the header was
--- declared before (busted forgets modules, the FFI forgets nothing).
+-- In include order. The second word is a type of the header: when the process knows it, the header
+-- was declared before (busted forgets modules, the FFI forgets nothing).
 local HEADERS = {
   { "http/limits.h", "struct http_limits" },
   { "http/http.h", "struct http_request" },
@@ -18,9 +18,9 @@ local HEADERS = {
 }
 
 local HEAD = [==[
--- The C declarations of the HTTP room and the host for LuaJIT. Made by scripts/gen_host_cdef.lua from
--- core/http/limits.h, core/http/http.h and core/host/host.h: do not edit; change the header and run
--- scripts/gen_host_cdef.lua. Types are declared once per process.
+-- The C declarations of the HTTP room and the host for LuaJIT. Made by scripts/gen_host_cdef.lua
+-- from core/http/limits.h, core/http/http.h and core/host/host.h: do not edit; change the header and
+-- run scripts/gen_host_cdef.lua. Types are declared once per process.
 local ffi = require "ffi"
 require "kv.cdef"
 

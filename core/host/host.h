@@ -51,6 +51,8 @@ void host_buckets_changed(struct host *host);
 /* Blocks SIGTERM, SIGINT, SIGHUP for this thread and those it starts, and ignores SIGPIPE. Thread:
  * main, before any other thread exists */
 void host_signals_block(void);
+/* Lets the process have as many descriptors as it may. Thread: main */
+void host_descriptors_raise(void);
 /* Waits for one of them; -1 = no limit. Returns 15, 2, 1, HOST_SIGNAL_WORKER when a worker ended
  * without being told to, or 0 after the timeout. Thread: main */
 int host_signal_wait(struct host *host, int timeout_ms);

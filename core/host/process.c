@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <sched.h>
 #include <signal.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <time.h>
 
@@ -48,6 +49,16 @@ int host_signal_wait(struct host *host, int timeout_ms)
         return 0;
     }
     return number == SIGUSR2 ? HOST_SIGNAL_WORKER : number;
+}
+
+void host_descriptors_raise(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
+        limit.rlim_cur = limit.rlim_max;
+        /* Without it connections_max is reached sooner, and said so. */
+        (void)setrlimit(RLIMIT_NOFILE, &limit);
+    }
 }
 
 double host_file_mtime(const char *path)

@@ -1,9 +1,9 @@
 -- What handlers return: answers, made here and nowhere else.
 --
--- An answer is {status, headers, body} with a metatable that tells it from a table that a user's handler
--- returns as JSON. `body` is a string, or absent when `stream` is a function(write) that produces it. Errors
--- have one form: {"error", "code", "request_id"}, plus "limit" and "value" where a limit was hit. Engine
--- texts lose their directories on the way out.
+-- An answer is {status, headers, body} with a metatable that tells it from a table that a user's
+-- handler returns as JSON. `body` is a string, or absent when `stream` is a function(write) that
+-- produces it. Errors have one form: {"error", "code", "request_id"}, plus "limit" and "value"
+-- where a limit was hit. Engine texts lose their directories on the way out.
 local ffi = require "ffi"
 local json = require "loam.json"
 local C = require "loam.native"
@@ -45,15 +45,16 @@ function answer.json(status, value, headers)
   return answer.new(status, json.encode(value) .. "\n", headers)
 end
 
---- An answer whose body comes in pieces: stream(write) calls write(text) and returns. write() waits while
---- the client is slow and raises when it is gone.
+--- An answer whose body comes in pieces: stream(write) calls write(text) and returns. write() waits
+--- while the client is slow and raises when it is gone.
 function answer.stream(status, headers, stream)
   local made = answer.new(status, nil, headers)
   made.stream = stream
   return made
 end
 
---- An error as an answer; extra members (limit, value, index) go beside the three that are always there.
+--- An error as an answer; extra members (limit, value, index) go beside the three that are always
+--- there.
 ---@param req table  gives the request's id
 ---@param status number
 ---@param text string
@@ -121,21 +122,29 @@ function answer.code_text(code)
   return code_texts[code] or code
 end
 
---- Turns what a user's handler returned into an answer: string | table (JSON) | status, body, headers |
---- iterator (NDJSON) | nothing (204).
-function answer.from_results(first, second, third)
+--- Turns what a user's handler returned into an answer: string | table (JSON) | status, body,
+--- headers | iterator (NDJSON) | nothing (204) | nil, err, CODE.
+function answer.from_results(req, first, second, third)
   if answer.is(first) then
     return first
   elseif type(first) == "number" then
     return answer.from_status(first, second, third)
   elseif first == nil and second ~= nil then
-    -- nil, err, code: what a failed kv call gives, returned as it came.
-    local code = type(second) == "table" and second.code or third
-    error(("%s (%s)"):format(tostring(second), tostring(code)), 0)
+    return answer.from_failure(req, second, third)
   elseif first == nil then
     return answer.new(204)
   end
   return answer.from_body(200, first, {})
+end
+
+--- The answer to nil, err, CODE: what a failed kv call gives, returned as it came.
+function answer.from_failure(req, failure, code)
+  code = type(failure) == "table" and failure.code or code
+  if not STATUS[code] then
+    error(tostring(failure), 0)
+  end
+  return answer.failure(req, { code = code, text = tostring(failure),
+    stall_ms = type(failure) == "table" and failure.stall_ms or nil })
 end
 
 --- An answer of a status and any kind of body.
@@ -193,8 +202,8 @@ function answer.from_body(status, body, headers)
   return made
 end
 
---- A stream function that writes each result of an iterator as one line: JSON for tables, {"k","v"} for
---- pairs of strings, as kv.scan gives them.
+--- A stream function that writes each result of an iterator as one line: JSON for tables, {"k","v"}
+--- for pairs of strings, as kv.scan gives them.
 function answer.lines_of(iterator)
   return function(write)
     for first, second in iterator do

@@ -3,9 +3,9 @@
 --     local app = require "loam.app"
 --     app.get("/hello/:name", function(req) return "hello " .. req.params.name end)
 --
--- Declarations go to the registry that is being filled while app.lua loads (loam.app_loader); afterwards they
--- raise, because a route that appears in one worker only would answer one request in W. sleep() works in
--- handlers and timers.
+-- Declarations go to the registry that is being filled while app.lua loads (loam.app_loader);
+-- afterwards they raise, because a route that appears in one worker only would answer one request
+-- in W. sleep() works in handlers and timers.
 local files = require "loam.static_files"
 
 local app = {}
@@ -29,7 +29,8 @@ end
 local function declare(call, method, path, fn)
   check_function(call, fn)
   if type(path) ~= "string" or path:sub(1, 1) ~= "/" then
-    error(("app.%s: the path is a string that begins with /, got %s"):format(call, tostring(path)), 3)
+    error(("app.%s: the path is a string that begins with /, got %s"):format(call, tostring(path)),
+      3)
   end
   local list = registry(call).routes
   list[#list + 1] = { name = "app", method = method, path = path, user_handler = fn, role = "read" }
@@ -46,8 +47,8 @@ function app.any(path, fn)
   declare("any", "*", path, fn)
 end
 
---- fn(req, next) runs around every route except the built-in GET of a plain key when no middleware is
---- there; next(req) goes on and returns the answer.
+--- fn(req, next) runs around every route except the built-in GET of a plain key when no middleware
+--- is there; next(req) goes on and returns the answer.
 function app.use(fn)
   check_function("use", fn)
   local list = registry("use").middleware

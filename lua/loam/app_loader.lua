@@ -1,8 +1,9 @@
--- Loads the user's app.lua into a registry: routes, middleware, timers. Loading again makes a new registry;
--- the old one stays in use until the new one is complete, so a broken edit never takes the server down.
+-- Loads the user's app.lua into a registry: routes, middleware, timers. Loading again makes a new
+-- registry; the old one stays in use until the new one is complete, so a broken edit never takes
+-- the server down.
 --
--- The names app, kv, log, metrics and json are there without require. Modules beside app.lua can be required;
--- they are loaded again together with it.
+-- The names app, kv, log, metrics and json are there without require. Modules beside app.lua can be
+-- required; they are loaded again together with it.
 local app = require "loam.app"
 local json = require "loam.json"
 local kv = require "kv"
@@ -89,8 +90,8 @@ function app_loader.empty()
   return make_router({ routes = {}, middleware = {}, timers = {}, modules = {}, files = {} })
 end
 
---- Loads app.lua. `previous` is the registry it takes the place of. Returns the registry, or nil and one
---- line.
+--- Loads app.lua. `previous` is the registry it takes the place of. Returns the registry, or nil
+--- and one line.
 ---@param path string
 ---@param previous? table
 ---@return table? registry, string? message
@@ -107,7 +108,8 @@ function app_loader.load(path, previous)
     { routes = {}, middleware = {}, timers = {}, path = path, directory = directory })
   if registry then
     local is_ok, problem = pcall(make_router, registry)
-    registry, message = is_ok and registry or nil, not is_ok and path .. ": " .. tostring(problem) or nil
+    registry, message = is_ok and registry or nil,
+      not is_ok and path .. ": " .. tostring(problem) or nil
   end
   local modules, files = modules_since(before, directory)
   if not registry then

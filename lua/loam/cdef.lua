@@ -1,6 +1,6 @@
--- The C declarations of the HTTP room and the host for LuaJIT. Made by scripts/gen_host_cdef.lua from
--- core/http/limits.h, core/http/http.h and core/host/host.h: do not edit; change the header and run
--- scripts/gen_host_cdef.lua. Types are declared once per process.
+-- The C declarations of the HTTP room and the host for LuaJIT. Made by scripts/gen_host_cdef.lua
+-- from core/http/limits.h, core/http/http.h and core/host/host.h: do not edit; change the header and
+-- run scripts/gen_host_cdef.lua. Types are declared once per process.
 local ffi = require "ffi"
 require "kv.cdef"
 
@@ -227,6 +227,7 @@ void host_stop(struct host *host, int deadline_ms);
 void host_reload(struct host *host);
 void host_buckets_changed(struct host *host);
 void host_signals_block(void);
+void host_descriptors_raise(void);
 int host_signal_wait(struct host *host, int timeout_ms);
 enum { HOST_SIGNAL_WORKER = 1000 };
 double host_file_mtime(const char *path);

@@ -1,9 +1,10 @@
 -- Commits and slow calls that finish later: what handlers wait for.
 --
--- A write goes to loam_submit(); what is not committed at once comes back through the worker's completion
--- queue, whose descriptor is in the poll loop. A slow call goes to core/host/tasks.c and comes back with a
--- WAKE. Both wake the handler's task with the result. Where nothing can wait (a coroutine of the user's own,
--- loading app.lua) the call blocks instead, with the same result. Thread: the worker's.
+-- A write goes to loam_submit(); what is not committed at once comes back through the worker's
+-- completion queue, whose descriptor is in the poll loop. A slow call goes to core/host/tasks.c and
+-- comes back with a WAKE. Both wake the handler's task with the result. Where nothing can wait (a
+-- coroutine of the user's own, loading app.lua) the call blocks instead, with the same result.
+-- Thread: the worker's.
 local ffi = require "ffi"
 local C = require "loam.native"
 local scheduler = require "loam.scheduler"
@@ -55,7 +56,8 @@ local function wait_for(self, tag)
   return result, detail, more
 end
 
--- Submits or blocks. Returns the code, and the outcome and error that belong to it, to be read at once.
+-- Submits or blocks. Returns the code, and the outcome and error that belong to it, to be read at
+-- once.
 function methods:commit(batch, how)
   if not scheduler.can_wait() then
     return C.loam_write(self._db, batch, how, outcome, err), outcome, err
@@ -141,9 +143,12 @@ function methods:kv_waiter(sleep)
         ffi.copy(task.name, name)
       end
       if options ~= nil then
-        task.bucket_options = options[0]
+        ffi.copy(task.bucket_options, options, ffi.sizeof("loam_bucket_options"))
       end
       task = self:task(task)
+      if kind == "bucket" or kind == "drop_bucket" then
+        C.host_buckets_changed(C.host_worker_host(self._worker))
+      end
       local result
       if kind == "bucket" then
         result = task.bucket

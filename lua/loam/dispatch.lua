@@ -1,9 +1,10 @@
--- From a request to an answer: admission, route, arguments, middleware, handler. No socket in sight.
+-- From a request to an answer: admission, route, arguments, middleware, handler. No socket in
+-- sight.
 --
 --     local made, route = dispatch.answer(registry, req, ctx)
 --
--- Called by loam.worker for requests from sockets and by specs for fake ones. Every way out is an answer: a
--- handler's error is 500 without details, its traceback is in the log.
+-- Called by loam.worker for requests from sockets and by specs for fake ones. Every way out is an
+-- answer: a handler's error is 500 without details, its traceback is in the log.
 local answer = require "loam.answer"
 local params = require "loam.params"
 local protected_call = require "loam.protected_call"
@@ -13,7 +14,7 @@ local dispatch = {}
 -- Stand in for routes in the labels of /metrics.
 dispatch.UNROUTED = { name = "none" }
 
-local function no_route(registry, req, why, extra)
+local function no_route(req, why, extra)
   if why == "escape" then
     return answer.error(req, 400, "bad %-escape in the path")
   elseif why ~= "method" then
@@ -35,19 +36,19 @@ end
 
 local function call_route(route, req, ctx)
   if route.user_handler then
-    return answer.from_results(route.user_handler(req))
+    return answer.from_results(req, route.user_handler(req))
   end
   return route.handler(req, ctx)
 end
 
--- Middleware from the first to the last, then the route. What each returns becomes an answer, so that the
--- one around it can look at status, headers and body.
+-- Middleware from the first to the last, then the route. What each returns becomes an answer, so
+-- that the one around it can look at status, headers and body.
 local function call_around(middleware, at, route, req, ctx)
   local fn = middleware[at]
   if not fn then
     return call_route(route, req, ctx)
   end
-  return answer.from_results(fn(req, function(changed)
+  return answer.from_results(req, fn(req, function(changed)
     return call_around(middleware, at + 1, route, changed or req, ctx)
   end))
 end
@@ -75,9 +76,10 @@ end
 function dispatch.answer(registry, req, ctx)
   local route, values, extra = registry.router:match(req.method, req.path)
   if not route then
-    return all_options(req) or no_route(registry, req, values, extra), dispatch.UNROUTED
+    return all_options(req) or no_route(req, values, extra), dispatch.UNROUTED
   end
-  local is_ok, made = protected_call(req.method .. " " .. route.path, run, registry, route, values, req,
+  local is_ok, made = protected_call(req.method .. " " .. route.path, run, registry, route, values,
+    req,
     ctx)
   if not is_ok and not made then
     made = answer.error(req, 500, "internal error", { code = "SCRIPT" })
@@ -85,8 +87,8 @@ function dispatch.answer(registry, req, ctx)
   return made, route
 end
 
---- Returns the most bytes a body may have for a request, and the name of that limit; nil when the request
---- has no route, so that it is answered without its body.
+--- Returns the most bytes a body may have for a request, and the name of that limit; nil when the
+--- request has no route, so that it is answered without its body.
 function dispatch.body_limit(registry, req, ctx)
   local route = registry.router:match(req.method, req.path)
   if not route then

@@ -1,8 +1,9 @@
 -- JSON in and out.
 --
--- Decoding is lua-cjson with strict numbers, a depth limit and a UTF-8 check in front. Encoding is our own:
--- the packaged cjson 2.1.0 writes 14 digits, so sequence numbers above 10^14 would come out wrong, and it
--- lets bytes through that are not UTF-8. Keys of objects are sorted: equal tables are equal texts.
+-- Decoding is lua-cjson with strict numbers, a depth limit and a UTF-8 check in front. Encoding is
+-- our own: the packaged cjson 2.1.0 writes 14 digits, so sequence numbers above 10^14 would come
+-- out wrong, and it lets bytes through that are not UTF-8. Keys of objects are sorted: equal tables
+-- are equal texts.
 local cjson = require "cjson"
 local ffi = require "ffi"
 local C = require "loam.native"
@@ -130,7 +131,8 @@ function encode_value(value, out, depth)
   end
 end
 
---- Returns the JSON text of a value. Raises for what has none: functions, NaN, bytes, deep or mixed tables.
+--- Returns the JSON text of a value. Raises for what has none: functions, NaN, bytes, deep or mixed
+--- tables.
 ---@param value any
 ---@return string
 function json.encode(value)

@@ -1,10 +1,12 @@
--- Log lines on standard error: one line per message, text or JSON, nothing that a terminal would obey.
+-- Log lines on standard error: one line per message, text or JSON, nothing that a terminal would
+-- obey.
 --
 --     log.info("listening", { port = 8080 })
 --     log.warn("slow:", seconds, "s")
 --
--- Arguments are joined with blanks; a table at the end gives fields. Used by every part of the host and by
--- app.lua. Each worker has its own copy; a line is one write, so lines of workers do not mix.
+-- Arguments are joined with blanks; a table at the end gives fields. Used by every part of the host
+-- and by app.lua. Each worker has its own copy; a line is one write, so lines of workers do not
+-- mix.
 local json = require "loam.json"
 
 local log = {}
@@ -17,8 +19,8 @@ local function write_to_stderr(line)
   io.stderr:write(line)
 end
 
---- Sets level ("debug", "info", "warn", "error"), format ("text", "json"), worker (number) and write
---- (function, for specs). What is absent stays.
+--- Sets level ("debug", "info", "warn", "error"), format ("text", "json"), worker (number) and
+--- write (function, for specs). What is absent stays.
 function log.configure(options)
   if options.level then
     state.level = assert(LEVELS[options.level], "unknown log level")
@@ -37,9 +39,11 @@ function log.escape(text)
       return byte == "\n" and "\\n" or byte == "\t" and "\\t" or ("\\x%02x"):format(byte:byte())
     end)
     -- The C1 controls, U+0080 to U+009F.
-    return (text:gsub("\194([\128-\159])", function(byte) return ("\\x%02x"):format(byte:byte()) end))
+    return (text:gsub("\194([\128-\159])",
+      function(byte) return ("\\x%02x"):format(byte:byte()) end))
   end
-  return (text:gsub("[%z\1-\31\127-\255]", function(byte) return ("\\x%02x"):format(byte:byte()) end))
+  return (text:gsub("[%z\1-\31\127-\255]",
+    function(byte) return ("\\x%02x"):format(byte:byte()) end))
 end
 
 local function timestamp(at_ms)
@@ -86,7 +90,8 @@ local function is_fields(value)
   return type(value) == "table" and not (getmetatable(value) or {}).__tostring
 end
 
---- Writes a message of a numbered level that happened at a time, as the engine's threads report them.
+--- Writes a message of a numbered level that happened at a time, as the engine's threads report
+--- them.
 function log.write(level, message, fields, at_ms)
   if level < state.level then
     return

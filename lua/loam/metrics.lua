@@ -3,10 +3,11 @@
 --     local orders = metrics.counter("orders_total", "Orders taken.", { kind = "web" })
 --     orders:inc()
 --
--- A series is a name with fixed labels; asking for it again gives the same object. In the host every worker
--- adds to a row of its own in shared memory (core/host/metrics.c) and a scrape adds up the rows, so any
--- worker answers for all. Outside the host a plain table takes the place of the row. A gauge is the sum over
--- workers too: set it in one worker (app.every runs in one), or use add().
+-- A series is a name with fixed labels; asking for it again gives the same object. In the host
+-- every worker adds to a row of its own in shared memory (core/host/metrics.c) and a scrape adds up
+-- the rows, so any worker answers for all. Outside the host a plain table takes the place of the
+-- row. A gauge is the sum over workers too: set it in one worker (app.every runs in one), or use
+-- add().
 local ffi = require "ffi"
 
 local metrics = {}
@@ -92,7 +93,8 @@ local function label_text(labels)
   return table.concat(parts, ",")
 end
 
--- What a series counts into when all slots are taken, so that a handler never fails for its metrics.
+-- What a series counts into when all slots are taken, so that a handler never fails for its
+-- metrics.
 local function lost_row()
   return setmetatable({}, { __index = function() return 0 end, __newindex = function() end })
 end
@@ -221,7 +223,8 @@ function metrics.lines()
     local kind, name, help, labels, bounds = split(entry.key)
     local family = families[name]
     if not family then
-      family = { ("# HELP %s %s"):format(name, escape_help(help)), ("# TYPE %s %s"):format(name, kind) }
+      family = { ("# HELP %s %s"):format(name, escape_help(help)), ("# TYPE %s %s"):format(name,
+        kind) }
       families[name] = family
       order[#order + 1] = name
     end

@@ -1,4 +1,5 @@
--- Makes the OpenAPI 3.0 document out of the route table. Called by the route /openapi.json and by specs.
+-- Makes the OpenAPI 3.0 document out of the route table. Called by the route /openapi.json and by
+-- specs.
 local json = require "loam.json"
 
 local openapi = {}
@@ -71,7 +72,8 @@ function openapi.document(routes, version)
       type = "object",
       required = json.array({ "error", "code", "request_id" }),
       properties = { error = { type = "string" }, code = { type = "string" },
-        request_id = { type = "string" }, limit = { type = "string" }, value = { type = "number" } },
+        request_id = { type = "string" }, limit = { type = "string" },
+          value = { type = "number" } },
     } } },
   }
 end

@@ -1,9 +1,9 @@
 -- Checks the parameters of a request against those its route declares.
 --
--- A declaration is {name, type, min, max, values, default, summary, place = "query" | "path"}; types are
--- string, integer, number, flag (1/0/true/false) and bytes (base64url when the request says enc=b64u). What
--- is unknown, malformed or out of bounds is 400 with the name, the rule and what came: a typo may never turn
--- into "scan everything".
+-- A declaration is {name, type, min, max, values, default, summary, place = "query" | "path"};
+-- types are string, integer, number, flag (1/0/true/false) and bytes (base64url when the request
+-- says enc=b64u). What is unknown, malformed or out of bounds is 400 with the name, the rule and
+-- what came: a typo may never turn into "scan everything".
 local answer = require "loam.answer"
 local json = require "loam.json"
 
@@ -41,11 +41,14 @@ local function bounds_text(param)
   return param.min and (" of at least %.16g"):format(param.min) or ""
 end
 
+local function is_within(param, value)
+  return value >= (param.min or -math.huge) and value <= (param.max or math.huge)
+end
+
 function convert.number(param, text)
   local value = text:find("^[+-]?[%d.]+[eE]?[+-]?%d*$") and tonumber(text)
   local is_whole = value and value % 1 == 0
-  if not value or value ~= value or param.type == "integer" and not is_whole
-    or param.min and value < param.min or param.max and value > param.max then
+  if not value or param.type == "integer" and not is_whole or not is_within(param, value) then
     local kind = param.type == "integer" and "a whole number" or "a number"
     return nil, ("%s is %s%s, got %s"):format(param.name, kind, bounds_text(param), shown(text))
   end
@@ -95,8 +98,8 @@ local function known_names(by_name)
   return #names > 0 and "it takes " .. table.concat(names, ", ") or "it takes none"
 end
 
---- Returns the checked arguments of a request: query parameters, defaults, and the path's values. Raises an
---- answer when one is wrong.
+--- Returns the checked arguments of a request: query parameters, defaults, and the path's values.
+--- Raises an answer when one is wrong.
 ---@param route table
 ---@param req table
 ---@param path_values table<string, string>
@@ -124,7 +127,8 @@ function params.check(route, req, path_values)
   return args
 end
 
---- Decodes, under enc=b64u, the arguments that hold keys. Raises an answer for text that is not base64url.
+--- Decodes, under enc=b64u, the arguments that hold keys. Raises an answer for text that is not
+--- base64url.
 function params.decode_keys(req, args, names)
   if args.enc ~= "b64u" then
     return

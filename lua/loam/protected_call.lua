@@ -1,7 +1,7 @@
 -- The one place where the host catches errors of handlers, timers and middleware.
 --
--- The traceback goes to the log, once, at error level; the caller gets only the fact. Errors that a handler
--- raises as an answer (answer.raise) pass through untouched and unlogged.
+-- The traceback goes to the log, once, at error level; the caller gets only the fact. Errors that a
+-- handler raises as an answer (answer.raise) pass through untouched and unlogged.
 local log = require "loam.log"
 
 local function on_error(problem)
@@ -22,8 +22,8 @@ local function finish(what, is_ok, first, ...)
   return false, nil
 end
 
---- Calls fn(...). Returns true and its results; or false and the answer that was raised; or false, nil after
---- logging what went wrong.
+--- Calls fn(...). Returns true and its results; or false and the answer that was raised; or false,
+--- nil after logging what went wrong.
 ---@param what string  for the log line, "handler GET /x" say
 ---@param fn function
 local function protected_call(what, fn, ...)

@@ -1,9 +1,9 @@
 -- The request as handlers see it.
 --
--- Fields: method, path (raw), params (of the path), query ({name = value}), args (checked, built-in routes
--- only), headers (any case), body, id, peer. From a socket each is made when first asked for: a handler
--- that needs no headers pays for none. request.fake{} makes one out of plain values, for specs; handlers
--- cannot tell the difference.
+-- Fields: method, path (raw), params (of the path), query ({name = value}), args (checked, built-in
+-- routes only), headers (any case), body, id, peer. From a socket each is made when first asked
+-- for: a handler that needs no headers pays for none. request.fake{} makes one out of plain values,
+-- for specs; handlers cannot tell the difference.
 local ffi = require "ffi"
 local C = require "loam.native"
 local uri = require "loam.uri"

@@ -3,10 +3,10 @@
 --     router:add("GET", "/v1/kv/{bucket}/{key*}", route)
 --     local route, values = router:match("GET", "/v1/kv/default/a%2Fb")
 --
--- A pattern is made of literal segments, parameters ({name} or :name: one non-empty segment) and a tail
--- ({name*} or *name: everything that is left, also nothing and also slashes). Literals win over parameters,
--- parameters over tails; a dead end goes back. Paths without parameters are one table look-up. Values are
--- percent-decoded once, after splitting: "%2F" never separates.
+-- A pattern is made of literal segments, parameters ({name} or :name: one non-empty segment) and a
+-- tail ({name*} or *name: everything that is left, also nothing and also slashes). Literals win
+-- over parameters, parameters over tails; a dead end goes back. Paths without parameters are one
+-- table look-up. Values are percent-decoded once, after splitting: "%2F" never separates.
 local uri = require "loam.uri"
 
 local router = {}
@@ -37,7 +37,8 @@ local function bad_pattern(pattern, why)
   error(("route '%s': %s"):format(tostring(pattern), why), 3)
 end
 
--- Walks down to the node of a pattern, making what is missing. Returns it and the parameters' names.
+-- Walks down to the node of a pattern, making what is missing. Returns it and the parameters'
+-- names.
 local function place(root, pattern)
   local node, names, is_plain = root, {}, true
   local rest = pattern:sub(2)
@@ -62,8 +63,8 @@ local function place(root, pattern)
   return node, names, is_plain
 end
 
---- Adds a route; method "*" stands for all that have no route of their own. Raises for a bad pattern and for
---- one that is there already.
+--- Adds a route; method "*" stands for all that have no route of their own. Raises for a bad
+--- pattern and for one that is there already.
 ---@param method string
 ---@param pattern string
 ---@param route table
@@ -135,8 +136,8 @@ local function decode_values(names, raw)
   return values
 end
 
---- Returns the route and its parameters; or nil, "not found"; or nil, "method", allowed methods; or nil,
---- "escape" when a parameter has a bad %-escape. HEAD finds GET.
+--- Returns the route and its parameters; or nil, "not found"; or nil, "method", allowed methods; or
+--- nil, "escape" when a parameter has a bad %-escape. HEAD finds GET.
 ---@param method string
 ---@param path string  raw, without query
 function methods:match(method, path)

@@ -4,8 +4,8 @@
 --     while rows:next() do ... rows.block.rows[i] ... end
 --     rows:close()
 --
--- The rows stay C memory; core/host/json_text.c writes them. A scan that nobody closes is closed by the
--- collector, also when the worker's state ends. Thread: the worker's.
+-- The rows stay C memory; core/host/json_text.c writes them. A scan that nobody closes is closed by
+-- the collector, also when the worker's state ends. Thread: the worker's.
 local ffi = require "ffi"
 local C = require "loam.native"
 

@@ -4,9 +4,9 @@
 --     local result = scheduler.wait()  -- in fn: gives control back; returns what wake() is given
 --     scheduler.wake(task, result)     -- from the poll loop: fn goes on
 --
--- A coroutine that has ended its work waits in the pool for the next; a handler that never waits costs one
--- resume. User code may run coroutines of its own inside a task: those cannot wait here (their yield would
--- reach the user's resume), so can_wait() says no and callers block instead.
+-- A coroutine that has ended its work waits in the pool for the next; a handler that never waits
+-- costs one resume. User code may run coroutines of its own inside a task: those cannot wait here
+-- (their yield would reach the user's resume), so can_wait() says no and callers block instead.
 local protected_call = require "loam.protected_call"
 
 local scheduler = {}

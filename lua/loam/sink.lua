@@ -1,8 +1,8 @@
 -- Sends answers through core/http.
 --
--- A streamed answer waits (its task yields) while the client is slow; worker.lua wakes it by WRITABLE or
--- CLOSED events through sink.wake(). A client that is gone raises GONE out of the stream function, which
--- ends it wherever it was. Thread: the worker's.
+-- A streamed answer waits (its task yields) while the client is slow; worker.lua wakes it by
+-- WRITABLE or CLOSED events through sink.wake(). A client that is gone raises GONE out of the
+-- stream function, which ends it wherever it was. Thread: the worker's.
 local answer = require "loam.answer"
 local ffi = require "ffi"
 local log = require "loam.log"
@@ -14,7 +14,8 @@ local sink = {}
 local HEADERS_CAPACITY = 16384
 local headers = ffi.new("char[?]", HEADERS_CAPACITY)
 local waiting = {} -- Slot of a request -> the task that waits to write.
-local GONE = setmetatable({ is_answer = true }, { __tostring = function() return "client gone" end })
+local GONE = setmetatable({ is_answer = true },
+  { __tostring = function() return "client gone" end })
 
 -- Writes the header block. Returns its size; or nil and what is wrong.
 local function add_headers(list)
@@ -44,7 +45,8 @@ local function send_whole(req, made)
     made = refuse(req, problem)
     size = add_headers(made.headers)
   end
-  local code = C.http_respond(req._p, req._generation, made.status, headers, size, made.body, #made.body)
+  local code = C.http_respond(req._p, req._generation, made.status, headers, size, made.body,
+    #made.body)
   if code == C.LOAM_INVALID then
     made = refuse(req, "core/http refuses the answer")
     size = add_headers(made.headers)

@@ -1,18 +1,22 @@
 -- Serves files of a directory: for app.static.
 --
--- Names come decoded from the URL. Any segment that is "..", empty in the middle, or has a zero byte or a
--- backslash is 404: a request never leaves the directory by its name (links that the operator puts there
--- are followed). Files are streamed in pieces, so that a slow client costs one piece of memory.
+-- Names come decoded from the URL. Any segment that is "..", empty in the middle, or has a zero
+-- byte or a backslash is 404: a request never leaves the directory by its name (links that the
+-- operator puts there are followed). Files are streamed in pieces, so that a slow client costs one
+-- piece of memory.
 local answer = require "loam.answer"
 local C = require "loam.native"
 
 local static_files = {}
 local PIECE = 65536
 local TYPES = {
-  html = "text/html; charset=utf-8", htm = "text/html; charset=utf-8", css = "text/css; charset=utf-8",
-  js = "text/javascript; charset=utf-8", json = "application/json", txt = "text/plain; charset=utf-8",
+  html = "text/html; charset=utf-8", htm = "text/html; charset=utf-8",
+    css = "text/css; charset=utf-8",
+  js = "text/javascript; charset=utf-8", json = "application/json",
+    txt = "text/plain; charset=utf-8",
   md = "text/markdown; charset=utf-8", csv = "text/csv; charset=utf-8", svg = "image/svg+xml",
-  png = "image/png", jpg = "image/jpeg", jpeg = "image/jpeg", gif = "image/gif", webp = "image/webp",
+  png = "image/png", jpg = "image/jpeg", jpeg = "image/jpeg", gif = "image/gif",
+    webp = "image/webp",
   ico = "image/x-icon", pdf = "application/pdf", wasm = "application/wasm", xml = "application/xml",
 }
 

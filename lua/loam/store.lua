@@ -1,10 +1,12 @@
--- The served database as the routes use it: plain tables in, plain tables out, nothing blocks a worker.
+-- The served database as the routes use it: plain tables in, plain tables out, nothing blocks a
+-- worker.
 --
--- Sits on core/loam.h directly, beside `kv`, because a route needs what `kv` hides: content types, the
--- outcome of a commit as numbers, commits and slow calls that finish later. How those wait is up to the
--- `waiter` that the worker gives (commit, task); without one, as in specs, they block.
+-- Sits on core/loam.h directly, beside `kv`, because a route needs what `kv` hides: content types,
+-- the outcome of a commit as numbers, commits and slow calls that finish later. How those wait is
+-- up to the `waiter` that the worker gives (commit, task); without one, as in specs, they block.
 --
--- Reads return a value or nil, failure. A failure is {code = "CORRUPT", text}. Thread: the worker's.
+-- Reads return a value or nil, failure. A failure is {code = "CORRUPT", text}. Thread: the
+-- worker's.
 local ffi = require "ffi"
 local C = require "loam.native"
 local scan = require "loam.scan"
@@ -58,7 +60,8 @@ local function blocking_task(self, task)
   return task
 end
 
---- Wraps a loam_db. options: waiter = {commit, task}, shared = what host_shared() gives.
+--- Wraps a loam_db. options: waiter = {commit, task}, shared = what host_shared() gives, host. The
+--- field on_bucket(name, id), when set, is told of each bucket that a name led to.
 function store.new(db, options)
   local waiter = options.waiter or { commit = blocking_commit, task = blocking_task }
   return setmetatable({
@@ -75,7 +78,8 @@ end
 
 -- ---- Buckets ----
 
--- Dropped ids never come back, but a cached name may have got a new id: forget all when one changed.
+-- Dropped ids never come back, but a cached name may have got a new id: forget all when one
+-- changed.
 local function refresh(self)
   local epoch = self._shared and self._shared.bucket_epoch or 0
   if epoch ~= self._epoch then
@@ -98,6 +102,9 @@ function methods:bucket_id(name)
     return nil, store.failure(code, err)
   end
   self._ids[name] = info.id
+  if self.on_bucket and name:sub(1, 1) ~= "_" then
+    self.on_bucket(name, info.id)
+  end
   return info.id
 end
 
@@ -230,7 +237,8 @@ function methods:content_type_id(name)
   elseif self._types[name] then
     return self._types[name]
   elseif #name > 127 then
-    return nil, { code = "TOO_LARGE", text = ("content type has %d bytes, the most is 127"):format(#name) }
+    local text = ("content type has %d bytes, the most is 127"):format(#name)
+    return nil, { code = "TOO_LARGE", text = text }
   end
   local task, failure = run_task(self, "HOST_TASK_CONTENT_TYPE", name)
   if not task then
@@ -264,8 +272,8 @@ local function fill(one)
 end
 
 --- Commits operations as one batch. Each is {op, bucket, key, value, value_size, ttl_ms, no_expiry,
---- content_type, condition = "absent" | "present" | "seq", if_seq, report_previous, by, init}; how is
---- {durability, deadline_ms}. Returns the outcome; its code is "OK" or says what failed.
+--- content_type, condition = "absent" | "present" | "seq", if_seq, report_previous, by, init}; how
+--- is {durability, deadline_ms}. Returns the outcome; its code is "OK" or says what failed.
 function methods:write(ops, how)
   local batch = self._batch
   C.loam_batch_clear(batch)

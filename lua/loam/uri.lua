@@ -1,7 +1,7 @@
 -- Percent-encoding and query strings, on raw text as it came.
 --
--- "%XX" is decoded once and "+" stays "+": a key is bytes, not a form field. Used by the router, the requests
--- and the parameters.
+-- "%XX" is decoded once and "+" stays "+": a key is bytes, not a form field. Used by the router,
+-- the requests and the parameters.
 local uri = {}
 
 local function byte_of(hex)
@@ -30,8 +30,8 @@ function uri.encode(text)
   return (text:gsub("[^%w%-._~]", function(byte) return ("%%%02X"):format(byte:byte()) end))
 end
 
---- Returns the parameters of a raw query as {name = value}. A name given twice, or a bad escape, is nil and
---- one line.
+--- Returns the parameters of a raw query as {name = value}. A name given twice, or a bad escape, is
+--- nil and one line.
 ---@param query string
 ---@return table<string, string>?, string?
 function uri.parse_query(query)

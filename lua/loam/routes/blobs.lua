@@ -1,7 +1,8 @@
--- /blobs: values under keys of one bucket of the system, with CRC-32 ETags and a plain list of keys.
+-- /blobs: values under keys of one bucket of the system, with CRC-32 ETags and a plain list of
+-- keys.
 --
--- The rows are in bucket "_blobs", made by the first POST. The ETag is the CRC-32 of the body in 8 hex
--- digits, so that a client can compute it too.
+-- The rows are in bucket "_blobs", made by the first POST. The ETag is the CRC-32 of the body in 8
+-- hex digits, so that a client can compute it too.
 local answer = require "loam.answer"
 local json = require "loam.json"
 local keys = require "loam.routes.keys"
@@ -59,7 +60,8 @@ function blobs.post(req, ctx)
   end
   local body = { etag = etag, size = size, volume_id = ctx.volume_id() }
   json.set_bytes(body, "key", key)
-  return answer.json(201, body, { ETag = '"' .. etag .. '"', ["X-KV-Seq"] = ("%.0f"):format(outcome.seq) })
+  return answer.json(201, body, { ETag = '"' .. etag .. '"',
+    ["X-KV-Seq"] = ("%.0f"):format(outcome.seq) })
 end
 
 function blobs.get(req, ctx)
@@ -140,10 +142,12 @@ blobs.routes = {
     answers = { [201] = "{key, etag, size, volume_id}.", [413] = "Too large." } },
   { name = "blob_get", method = "GET", path = PATH, role = "read", handler = blobs.get,
     summary = "The bytes of a blob.", params = { keys.KEY },
-    answers = { [200] = "The bytes.", [304] = "If-None-Match holds the ETag.", [404] = "Blob not found." } },
+    answers = { [200] = "The bytes.", [304] = "If-None-Match holds the ETag.",
+      [404] = "Blob not found." } },
   { name = "blob_delete", method = "DELETE", path = PATH, role = "write", handler = blobs.delete,
     summary = "Removes a blob; also when it is absent.",
-    params = { keys.KEY, keys.DURABILITY, keys.DEADLINE }, answers = { [204] = "It is absent now." } },
+    params = { keys.KEY, keys.DURABILITY, keys.DEADLINE },
+      answers = { [204] = "It is absent now." } },
   { name = "blob_list", method = "GET", path = "/blobs", role = "read", handler = blobs.list,
     summary = "The keys of all blobs as a JSON list, streamed.",
     params = { { name = "prefix", type = "bytes", summary = "What every key begins with." },

@@ -38,20 +38,24 @@ function buckets.get(req, ctx)
   return answer.json(200, shown(bucket))
 end
 
+local function add_body(req, options)
+  local body, message = json.decode(req.body)
+  if message or type(body) ~= "table" then
+    answer.refuse(req, "the body is a JSON object: %s", message or "it is something else")
+  end
+  for name, value in pairs(body) do
+    if name ~= "ttl" and name ~= "merge" then
+      answer.refuse(req, "unknown member '%s': it takes ttl and merge", tostring(name))
+    end
+    options[name] = value
+  end
+end
+
 -- Options come in the query or as a JSON object.
 local function options_of(req)
   local options = { ttl = req.args.ttl, merge = req.args.merge }
   if req.body ~= "" then
-    local body, message = json.decode(req.body)
-    if message or type(body) ~= "table" then
-      answer.refuse(req, "the body is a JSON object: %s", message or "it is something else")
-    end
-    for name, value in pairs(body) do
-      if name ~= "ttl" and name ~= "merge" then
-        answer.refuse(req, "unknown member '%s': it takes ttl and merge", tostring(name))
-      end
-      options[name] = value
-    end
+    add_body(req, options)
   end
   local ttl, merge = options.ttl or 0, options.merge or "none"
   if type(ttl) ~= "number" or not (ttl >= 0 and ttl <= 1e11) then
@@ -67,7 +71,7 @@ function buckets.put(req, ctx)
   local ttl_ms, merge = options_of(req)
   if bucket then
     if bucket.ttl_ms ~= ttl_ms or bucket.merge ~= merge then
-      return answer.error(req, 409, "the bucket exists with other options, which are fixed at creation")
+      return answer.error(req, 409, "the bucket is there with other options; they stay")
     end
     return answer.json(200, shown(bucket))
   end
@@ -107,8 +111,10 @@ buckets.routes = {
         summary = "Default seconds to live of new rows; 0 = never expire." },
       { name = "merge", type = "string", values = { "none", "add", "max", "min", "append" },
         summary = "What a merge does here." } },
-    answers = { [200] = "It was there.", [201] = "Created.", [409] = "It is there with other options." } },
-  { name = "bucket_delete", method = "DELETE", path = PATH, role = "admin", params = { keys.BUCKET },
+    answers = { [200] = "It was there.", [201] = "Created.",
+      [409] = "It is there with other options." } },
+  { name = "bucket_delete", method = "DELETE", path = PATH, role = "admin",
+    params = { keys.BUCKET },
     handler = buckets.delete, summary = "Drops a bucket with all its rows.",
     answers = { [204] = "Dropped.", [404] = "No such bucket.", [409] = "default always exists." } },
 }

@@ -91,7 +91,8 @@ local function add_latencies(lines, db)
   table.sort(values, function(a, b)
     return a[1].operation .. a[1].quantile < b[1].operation .. b[1].quantile
   end)
-  metrics.family(lines, "gauge", "loam_latency_seconds", "Quantiles of the engine's latencies.", values)
+  metrics.family(lines, "gauge", "loam_latency_seconds", "Quantiles of the engine's latencies.",
+    values)
 end
 
 local function text_form(ctx, now)

@@ -1,8 +1,8 @@
 -- The route table: every route of HTTP_API that this version has.
 --
--- The one source of the router, of /openapi.json and of the labels in /metrics. A route is {name, method,
--- path, params, role, answers, summary, handler, body, body_max}; handler(req, ctx) returns an answer. To add
--- one, put it in the list of its file.
+-- The one source of the router, of /openapi.json and of the labels in /metrics. A route is {name,
+-- method, path, params, role, answers, summary, handler, body, body_max}; handler(req, ctx) returns
+-- an answer. To add one, put it in the list of its file.
 local answer = require "loam.answer"
 local openapi = require "loam.openapi"
 

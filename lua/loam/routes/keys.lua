@@ -1,4 +1,5 @@
--- What the routes of one key and of many share: the bucket, the key, conditions, ways to commit, declarations.
+-- What the routes of one key and of many share: the bucket, the key, conditions, ways to commit,
+-- declarations.
 --
 -- Raises answers (answer.raise), so that handlers read as the good case.
 local answer = require "loam.answer"

@@ -1,7 +1,7 @@
 -- /v1/kv/{bucket}/{key}: one key at a time.
 --
--- The plain GET of a warm bucket never comes here: loam.fast answers it. What differs from that one (meta,
--- enc, a bucket seen for the first time) is answered here, with the same headers.
+-- The plain GET of a warm bucket never comes here: loam.fast answers it. What differs from that one
+-- (meta, enc, a bucket seen for the first time) is answered here, with the same headers.
 local answer = require "loam.answer"
 local json = require "loam.json"
 local keys = require "loam.routes.keys"

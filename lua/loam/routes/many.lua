@@ -1,7 +1,8 @@
 -- POST /v1/mget and POST /v1/batch: many keys in one request.
 --
--- Both take a JSON list, or NDJSON (one object per line), and mget answers in the form it was asked. A batch
--- is one commit: all of it or nothing. Every complaint names the 0-based index of the item.
+-- Both take a JSON list, or NDJSON (one object per line), and mget answers in the form it was
+-- asked. A batch is one commit: all of it or nothing. Every complaint names the 0-based index of
+-- the item.
 local answer = require "loam.answer"
 local json = require "loam.json"
 local keys = require "loam.routes.keys"
@@ -13,7 +14,8 @@ local many = {}
 local function decode_item(req, text, index)
   local item, message = json.decode(text)
   if message then
-    answer.raise(answer.error(req, 400, ("line %d: %s"):format(index + 1, message), { index = index }))
+    answer.raise(answer.error(req, 400, ("line %d: %s"):format(index + 1, message),
+      { index = index }))
   end
   return item
 end
@@ -155,6 +157,28 @@ local function number_of(req, index, item, name, is_whole)
   return value
 end
 
+local function value_of(req, ctx, index, item, kind)
+  local value = bytes_of(req, index, item, "v")
+  local limit = ctx.config.value_bytes_max
+  if kind == "put" and not value then
+    refuse_item(req, index, "v or v64 is missing")
+  elseif kind ~= "put" and value then
+    refuse_item(req, index, "only put takes v")
+  elseif value and #value > limit then
+    answer.refuse_size(req, ("item %d: value"):format(index), #value .. " bytes",
+      "value_bytes_max", limit)
+  end
+  return value
+end
+
+local function ttl_of(req, index, item, kind)
+  local ttl = number_of(req, index, item, "ttl")
+  if ttl and (ttl < 0 or ttl > 1e11 or kind == "delete") then
+    refuse_item(req, index, "ttl is seconds of at least 0, for put and incr")
+  end
+  return ttl
+end
+
 local function operation_of(req, ctx, index, item, known)
   check_members(req, index, item, BATCH_MEMBERS)
   local kind = OPS[item.op]
@@ -163,25 +187,31 @@ local function operation_of(req, ctx, index, item, known)
   end
   local op = { op = kind, bucket = bucket_of(req, ctx, index, item, known),
     key = key_of(req, ctx, index, item) }
-  local value = bytes_of(req, index, item, "v")
-  if kind == "put" and not value or kind ~= "put" and value then
-    refuse_item(req, index, kind == "put" and "v or v64 is missing" or "only put takes v")
-  elseif value and #value > ctx.config.value_bytes_max then
-    answer.refuse_size(req, ("item %d: value"):format(index), #value .. " bytes", "value_bytes_max",
-      ctx.config.value_bytes_max)
+  op.value = value_of(req, ctx, index, item, kind)
+  keys.set_ttl(op, ttl_of(req, index, item, kind))
+  if kind == "incr" then
+    op.by = number_of(req, index, item, "by") or 1
+    op.init = number_of(req, index, item, "init")
   end
-  op.value = value
-  local ttl = number_of(req, index, item, "ttl")
-  if ttl and (ttl < 0 or kind == "delete") then
-    refuse_item(req, index, "ttl is seconds of at least 0, for put and incr")
-  end
-  keys.set_ttl(op, ttl)
-  op.by = kind == "incr" and (number_of(req, index, item, "by") or 1) or nil
-  op.init = kind == "incr" and number_of(req, index, item, "init") or nil
   if item.if_seq ~= nil then
     op.condition, op.if_seq = "seq", number_of(req, index, item, "if_seq", true)
   end
   return op
+end
+
+-- The answer to a batch that was not applied.
+local function refused(req, ops, outcome)
+  local failed = outcome.failed_index and ops[outcome.failed_index + 1]
+  local extra = failed and { index = outcome.failed_index } or nil
+  if outcome.code == "EXISTS" or outcome.code == "MISMATCH" then
+    return keys.mismatch(req, outcome, extra)
+  elseif outcome.code == "NOT_FOUND" then
+    return failed and failed.condition and keys.mismatch(req, outcome, extra)
+      or answer.error(req, 404, "incr of an absent key without init", extra)
+  elseif outcome.code == "INVALID" then
+    return answer.failure(req, outcome, { status = 422, index = outcome.failed_index })
+  end
+  keys.fail(req, outcome)
 end
 
 function many.batch(req, ctx)
@@ -194,17 +224,7 @@ function many.batch(req, ctx)
   if outcome.code == "OK" then
     return answer.json(200, { seq = outcome.seq, count = #ops })
   end
-  local failed = outcome.failed_index and ops[outcome.failed_index + 1]
-  local extra = failed and { index = outcome.failed_index } or nil
-  if outcome.code == "EXISTS" or outcome.code == "MISMATCH" then
-    return keys.mismatch(req, outcome, extra)
-  elseif outcome.code == "NOT_FOUND" then
-    return failed and failed.condition and keys.mismatch(req, outcome, extra)
-      or answer.error(req, 404, "incr of an absent key without init", extra)
-  elseif outcome.code == "INVALID" then
-    return answer.failure(req, outcome, { status = 422, index = outcome.failed_index })
-  end
-  keys.fail(req, outcome)
+  return refused(req, ops, outcome)
 end
 
 -- ---- Declarations ----

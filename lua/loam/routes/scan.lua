@@ -1,9 +1,10 @@
 -- GET /v1/kv/{bucket}: a range of rows, streamed from one snapshot.
 --
--- Rows go from the engine's block to JSON text in C (core/host/json_text.c), one block per write; write()
--- waits while the client is slow. NDJSON ends with {"end":true,"count","next"}; a failure in the middle is a
--- last line with "error", never a silent cut. `next` is the key to pass as `after`; one that is not UTF-8, or
--- that looks like it, is written "b64u:<base64url>", which `after` understands.
+-- Rows go from the engine's block to JSON text in C (core/host/json_text.c), one block per write;
+-- write() waits while the client is slow. NDJSON ends with {"end":true,"count","next"}; a failure
+-- in the middle is a last line with "error", never a silent cut. `next` is the key to pass as
+-- `after`; one that is not UTF-8, or that looks like it, is written "b64u:<base64url>", which
+-- `after` understands.
 local answer = require "loam.answer"
 local ffi = require "ffi"
 local json = require "loam.json"
@@ -64,8 +65,8 @@ local function range_of(req)
   }
 end
 
---- Calls use(block, take, is_first) for each block up to `limit` rows. Returns how many rows, the last key
---- when more follow; or nil, failure.
+--- Calls use(block, take, is_first) for each block up to `limit` rows. Returns how many rows, the
+--- last key when more follow; or nil, failure.
 function scan.each_block(rows, limit, use)
   local count, last = 0, nil
   while true do

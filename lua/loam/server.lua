@@ -1,0 +1,238 @@
+-- The life of one server: open the store, start the workers, wait for signals, stop.
+--
+-- Called by loam.cli.serve in the main thread. Prints exactly one line on standard output,
+-- "listening on http://HOST:PORT", when every worker serves. A failure at start is one line and an
+-- exit code.
+local address = require "loam.address"
+local ffi = require "ffi"
+local json = require "loam.json"
+local log = require "loam.log"
+local C = require "loam.native"
+local options = require "loam.config.options"
+
+local server = {}
+local SIGHUP, SIGINT, SIGTERM = 1, 2, 15
+local EXIT_FAILURE, EXIT_USAGE = 1, 2
+
+local err = ffi.new("loam_error")
+
+local ENUMS = {
+  durability = { sync = C.LOAM_SYNC, interval = C.LOAM_INTERVAL, os = C.LOAM_OS },
+  compression = { none = C.LOAM_COMPRESS_NONE, lz4 = C.LOAM_COMPRESS_LZ4,
+    zstd = C.LOAM_COMPRESS_ZSTD },
+  wal_recovery = { strict = C.LOAM_WAL_STRICT, prefix = C.LOAM_WAL_PREFIX },
+}
+
+--- Fills loam_options from the values of a configuration.
+---@param values table
+---@return ffi.cdata*
+function server.engine_options(values)
+  local filled = ffi.new("loam_options")
+  C.loam_options_init(filled)
+  for _, option in ipairs(options.list) do
+    if option.engine then
+      local value = values[option.name]
+      local words = ENUMS[option.name]
+      filled[option.name] = words and words[value] or value
+    end
+  end
+  return filled
+end
+
+local function fail(message)
+  io.stderr:write("loam: ", message, "\n")
+  return EXIT_FAILURE
+end
+
+local function last_error()
+  return ffi.string(err.text)
+end
+
+-- ---- Start ----
+
+local function open_store(values)
+  local out = ffi.new("loam_db *[1]")
+  if C.loam_open(values.data, server.engine_options(values), out, err) ~= 0 then
+    return nil, last_error()
+  end
+  return out[0]
+end
+
+local function http_options(values, worker_count)
+  local filled = ffi.new("struct http_worker_options")
+  C.http_worker_options_init(filled)
+  for _, option in ipairs(options.list) do
+    if option.http then
+      filled.limits[option.name] = values[option.name]
+    end
+  end
+  -- The limit of the server is shared out; the limit per address holds in each worker, because the
+  -- kernel spreads one client's connections over all of them.
+  filled.limits.connections_max = math.ceil(values.connections_max / worker_count)
+  filled.reuse_port = 1
+  return filled
+end
+
+-- Opens the listeners; the first one decides the port of the others.
+local function open_listeners(self)
+  local filled = http_options(self.values, self.worker_count)
+  local text = self.address.text
+  for _ = 1, self.worker_count do
+    filled.address = text
+    local out = ffi.new("struct http_worker *[1]")
+    if C.http_worker_open(filled, out, err) ~= 0 then
+      return last_error()
+    end
+    if C.host_worker_add(self.host, out[0]) < 0 then
+      C.http_worker_close(out[0])
+      return "out of memory"
+    end
+    if not self.port then
+      self.port = C.http_worker_port(out[0])
+      text = self.address.is_unix and text or ("%s:%d"):format(self.address.host, self.port)
+    end
+  end
+end
+
+local function start_workers(self, config)
+  local text = json.encode {
+    values = self.values,
+    rows = config:rows(),
+    hosts = json.array(address.admitted_hosts(self.address, self.values.hosts)),
+  }
+  for index = 1, self.worker_count do
+    if C.host_worker_start(self.host, index, self.db, text, #text, err) ~= 0 then
+      return last_error()
+    end
+  end
+  for index = 1, self.worker_count do
+    if C.host_worker_wait(self.host, index, err) ~= 0 then
+      return last_error()
+    end
+  end
+end
+
+local function announce(self)
+  local where = self.address.is_unix and self.address.text
+    or ("http://%s:%d"):format(self.address.host, self.port)
+  io.stdout:write("listening on ", where, "\n")
+  io.stdout:flush()
+end
+
+-- ---- Run and stop ----
+
+-- Waits for the end. Returns what the process is to answer.
+local function wait_for_end(self)
+  while true do
+    local signal = C.host_signal_wait(self.host, -1)
+    if signal == SIGHUP then
+      log.info("reload")
+      C.host_reload(self.host)
+    elseif signal == SIGTERM or signal == SIGINT then
+      log.info("stopping", { deadline_ms = self.values.stop_deadline_ms })
+      return 0
+    elseif signal == C.HOST_SIGNAL_WORKER then
+      log.error("a worker has failed; stopping")
+      return EXIT_FAILURE
+    end
+  end
+end
+
+-- Logs why workers failed after they served; before that start() says it.
+local function report_failures(self)
+  for index = 1, self.is_serving and self.worker_count or 0 do
+    if C.host_worker_wait(self.host, index, err) ~= 0 and last_error() ~= "" then
+      log.error("worker", index, "failed:", last_error())
+    end
+  end
+end
+
+-- Ends whatever has been started. Returns the exit code.
+local function stop(self, exit_code)
+  if self.host then
+    C.host_stop(self.host, exit_code == 0 and self.values.stop_deadline_ms or 0)
+    if C.host_join(self.host) > 0 then
+      exit_code = EXIT_FAILURE
+    end
+    report_failures(self)
+    C.host_close(self.host)
+  end
+  if self.db and C.loam_close(self.db, err) ~= 0 then
+    return fail("closing the store: " .. last_error())
+  end
+  return exit_code
+end
+
+local function start(self, config)
+  local message
+  self.db, message = open_store(self.values)
+  if not self.db then
+    return message
+  end
+  local out = ffi.new("struct host *[1]")
+  if C.host_open(self.worker_count, out, err) ~= 0 then
+    return last_error()
+  end
+  self.host = out[0]
+  message = open_listeners(self)
+  if message then
+    return message
+  end
+  return start_workers(self, config)
+end
+
+local function worker_count(values)
+  if values.workers > 0 then
+    return values.workers
+  end
+  return C.host_cpu_count()
+end
+
+local function check_address(values)
+  local parsed, message = address.parse(values.listen)
+  if not parsed then
+    return nil, message
+  elseif not parsed.is_loopback and not values.insecure then
+    return nil, ("listen %s is beyond loopback and this server asks nobody for a token: "
+      .. "everyone who reaches it could read and write; --insecure allows that"):format(parsed.text)
+  end
+  return parsed
+end
+
+--- Serves until a signal ends it. Returns the exit code of the process.
+---@param config table  of loam.config.load
+---@param app_path? string
+function server.run(config, app_path)
+  local values = config.values
+  values.app = app_path
+  log.configure { level = values.log_level, format = values.log_format }
+  local parsed, message = check_address(values)
+  if not parsed then
+    io.stderr:write("loam: ", message, "\n")
+    return EXIT_USAGE
+  end
+  C.host_signals_block()
+  C.host_descriptors_raise()
+  local self = { values = values, address = parsed, worker_count = worker_count(values) }
+  if parsed.is_unix then
+    self.worker_count = 1 -- SO_REUSEPORT is for ports.
+  end
+  message = start(self, config)
+  if message then
+    stop(self, EXIT_FAILURE)
+    return fail(message)
+  end
+  if not parsed.is_loopback then
+    log.warn("everyone who reaches " .. parsed.text .. " can read and write: --insecure was given")
+  end
+  for _, option in ipairs(options.list) do
+    if option.no_effect and config.sources[option.name] ~= "default" then
+      log.warn(option.name .. " has no effect: compaction goes by sizes")
+    end
+  end
+  self.is_serving = true
+  announce(self)
+  return stop(self, wait_for_end(self))
+end
+
+return server

@@ -1,0 +1,358 @@
+-- One worker: the poll loop that takes events from core/http and lets handlers answer them.
+--
+-- core/host/workers.c calls this module with a `struct host_worker` in a fresh lua_State of a fresh
+-- thread. It returns when it was told to stop and nothing is left to do; what it raises is the
+-- worker's failure. C never calls in: every turn asks http_poll() for a batch and goes through it.
+local app = require "loam.app"
+local app_loader = require "loam.app_loader"
+local commits = require "loam.commits"
+local dispatch = require "loam.dispatch"
+local fast = require "loam.fast"
+local ffi = require "ffi"
+local json = require "loam.json"
+local kv = require "kv"
+local log = require "loam.log"
+local metrics = require "loam.metrics"
+local C = require "loam.native"
+local request = require "loam.request"
+local scheduler = require "loam.scheduler"
+local sink = require "loam.sink"
+local stats = require "loam.stats"
+local store = require "loam.store"
+local timers = require "loam.timers"
+local answer = require "loam.answer"
+
+local EVENT_CAPACITY = 256
+local COMMITS_FD = 1 -- The number of the queue's descriptor in FD events.
+local DEV_INTERVAL_MS = 300
+local LOG_INTERVAL_MS = 500
+local LOG_LINES = 32
+local LOG_LEVELS_MAX = 3
+
+-- ---- Books ----
+
+-- Counts answers by route, method and status; one table look-up per answer.
+local function make_books()
+  local counters, durations = {}, {}
+  return function(route, method, status, seconds)
+    local key = route.name .. " " .. method .. " " .. status
+    local counter = counters[key]
+    if not counter then
+      counter = metrics.counter("loam_http_answers_total", "Answers by route, method and status.",
+        { route = route.name, method = method, status = status })
+      counters[key] = counter
+    end
+    counter:inc()
+    if seconds then
+      local duration = durations[route.name]
+      if not duration then
+        duration = metrics.histogram("loam_http_handler_seconds",
+          "Time from the whole request to the end of its answer.", { route = route.name })
+        durations[route.name] = duration
+      end
+      duration:observe(seconds)
+    end
+  end
+end
+
+-- A counter function for the fast GET: plain slots, nothing looked up on the trace.
+local function make_fast_count()
+  local by_status = {}
+  for _, status in ipairs { 200, 304, 404 } do
+    by_status[status] = metrics.counter("loam_http_answers_total",
+      "Answers by route, method and status.", { route = "kv_get", method = "GET", status = status })
+  end
+  local found, unchanged, absent = by_status[200], by_status[304], by_status[404]
+  return function(status)
+    local counter = status == 200 and found or status == 404 and absent or unchanged
+    counter:inc()
+  end
+end
+
+-- ---- Requests ----
+
+local function admission_answer(worker, req)
+  local names = worker.names
+  if names == "" then
+    return nil
+  end
+  local verdict = C.host_admit(req._p, names, #names)
+  if verdict == 1 then
+    return answer.error(req, 403, "the Host of this request is not one that this server is called; "
+      .. "see the option hosts")
+  elseif verdict == 2 then
+    return answer.error(req, 403, "requests from pages of other origins are refused")
+  end
+end
+
+local function handle(worker, p, generation)
+  local started_ms = C.host_monotonic_ms()
+  local req = request.from_http(p, generation)
+  local made, route = admission_answer(worker, req), dispatch.UNROUTED
+  if not made then
+    made, route = dispatch.answer(worker.registry, req, worker.ctx)
+  end
+  local method = req.method
+  local status = sink.send(req, made)
+  worker.books(route, method, status, (C.host_monotonic_ms() - started_ms) / 1000)
+  if log.is_on("debug") then
+    log.debug(method, req.path, { status = status, route = route.name })
+  end
+end
+
+-- The head of a request whose body is still to come: refuse it now, or say how long it may be.
+local function handle_head(worker, p, generation)
+  local req = request.from_http(p, generation)
+  local limit, name = dispatch.body_limit(worker.registry, req, worker.ctx)
+  if not limit or worker.names ~= "" and C.host_admit(p, worker.names, #worker.names) ~= 0 then
+    return handle(worker, p, generation)
+  elseif p.body_expected > limit then
+    local text = ("request body: %.0f, and %s is %.0f"):format(p.body_expected, name, limit)
+    sink.send(req, answer.error(req, 413, text, { limit = name, value = limit }))
+    return worker.books(dispatch.UNROUTED, req.method, 413)
+  end
+  C.http_request_buffer(p, generation, limit)
+end
+
+-- ---- Timers ----
+
+local function take_log(worker)
+  local lines = worker.log_lines
+  local count = tonumber(C.loam_log_take(worker.db, lines, LOG_LINES))
+  for at = 0, count - 1 do
+    local line = lines[at]
+    local level = math.min(math.max(line.level, 0), LOG_LEVELS_MAX)
+    log.write(level, ffi.string(line.text), { from = "engine" }, tonumber(line.at_ms))
+  end
+end
+
+local function every(worker, interval_ms, fn)
+  local function again()
+    fn()
+    if not worker.is_draining then
+      worker.timers:start(interval_ms, again)
+    end
+  end
+  worker.timers:start(interval_ms, again)
+end
+
+-- ---- app.lua ----
+
+local function use_registry(worker, registry)
+  if worker.stop_timers then
+    worker.stop_timers()
+  end
+  worker.registry = registry
+  worker.is_fast = #registry.middleware == 0
+  worker.fingerprint = app_loader.fingerprint(registry.files)
+  if worker.index == 1 then
+    worker.stop_timers = worker.timers:run_all(registry.timers)
+  end
+end
+
+local function reload(worker)
+  local path = worker.config.app
+  if not path then
+    return
+  end
+  local registry, message = app_loader.load(path, worker.registry)
+  if registry then
+    use_registry(worker, registry)
+    log.info("loaded", path)
+  else
+    worker.fingerprint = app_loader.fingerprint(worker.registry.files)
+    log.error("the old version stays:", message)
+  end
+end
+
+local function watch_app(worker)
+  if app_loader.fingerprint(worker.registry.files) ~= worker.fingerprint then
+    reload(worker)
+  end
+end
+
+local function load_first(worker)
+  local path = worker.config.app
+  if not path then
+    return use_registry(worker, app_loader.empty())
+  end
+  local registry, message = app_loader.load(path)
+  if not registry then
+    error(message, 0)
+  end
+  use_registry(worker, registry)
+end
+
+-- ---- The loop ----
+
+local function on_wake(worker)
+  worker.commits:take_tasks()
+  local shared = worker.shared
+  if shared.reload_count ~= worker.reload_count then
+    worker.reload_count = shared.reload_count
+    reload(worker)
+  end
+  if shared.stop_ms >= 0 and not worker.is_draining then
+    worker.is_draining = true
+    if worker.stop_timers then
+      worker.stop_timers()
+    end
+    C.http_worker_drain(worker.http, shared.stop_ms)
+  end
+end
+
+local function on_event(worker, event)
+  local kind = event.type
+  if kind == 1 then
+    scheduler.spawn(handle, worker, event.request, event.generation)
+  elseif kind == 2 then
+    scheduler.spawn(handle_head, worker, event.request, event.generation)
+  elseif kind == 4 or kind == 5 then
+    sink.wake(event.request.slot, kind == 5)
+  elseif kind == 6 then
+    worker.timers:fire(event.id)
+  elseif kind == 7 then
+    worker.commits:take()
+  elseif kind == 8 then
+    on_wake(worker)
+  elseif kind == 9 then
+    worker.is_drained = true
+  end
+end
+
+local function turn(worker, events, try)
+  local timeout_ms = scheduler.has_ready() and 0 or -1
+  local count = C.http_poll(worker.http, timeout_ms, events, EVENT_CAPACITY)
+  if count < 0 then
+    error("the poll of the event loop failed", 0)
+  end
+  local is_fast = worker.is_fast
+  for at = 0, count - 1 do
+    local event = events[at]
+    if not (event.type == 1 and is_fast and try(event.request)) then
+      on_event(worker, event)
+    end
+  end
+  if scheduler.has_ready() then
+    scheduler.run_ready()
+  end
+end
+
+-- After the drain only commits and slow calls are waited for: their results belong to nobody any
+-- more, but the queue must be empty before it can be closed.
+local function is_finished(worker)
+  return worker.is_drained and worker.commits.pending == 0
+end
+
+local function run(worker)
+  local events = ffi.new("struct http_event[?]", EVENT_CAPACITY)
+  local try = worker.fast.try
+  while not is_finished(worker) do
+    turn(worker, events, try)
+  end
+end
+
+-- ---- Start ----
+
+local function make_context(worker)
+  local uuid
+  return {
+    store = worker.store,
+    config = worker.config,
+    host = worker.host,
+    worker_count = worker.shared.worker_count,
+    started_at_ms = worker.shared.started_at_ms,
+    version = ffi.string(C.loam_version()),
+    config_rows = function() return worker.config_rows end,
+    is_stopping = function() return worker.shared.stop_ms >= 0 end,
+    sleep = function(seconds) worker.timers:sleep(seconds) end,
+    volume_id = function()
+      if not uuid then
+        local given = worker.config.volume_id
+        uuid = given ~= "" and given or stats.read(worker.db).uuid
+      end
+      return uuid
+    end,
+  }
+end
+
+-- The names that Host may have, as host_admit() wants them; "" admits everything.
+local function names_text(hosts)
+  local parts = {}
+  for at, name in ipairs(hosts) do
+    parts[at] = name:lower() .. "\0"
+  end
+  return table.concat(parts)
+end
+
+local function read_config(handle_of_worker)
+  local size = ffi.new("size_t[1]")
+  local text = C.host_worker_config(handle_of_worker, size)
+  return assert(json.decode(ffi.string(text, size[0])))
+end
+
+local function open(handle_of_worker)
+  local given = read_config(handle_of_worker)
+  local host = C.host_worker_host(handle_of_worker)
+  local worker = {
+    handle = handle_of_worker,
+    host = host,
+    http = C.host_worker_http(handle_of_worker),
+    db = C.host_worker_db(handle_of_worker),
+    index = C.host_worker_index(handle_of_worker),
+    shared = C.host_shared(host),
+    config = given.values,
+    config_rows = given.rows,
+    names = names_text(given.hosts),
+    log_lines = ffi.new("loam_log_line[?]", LOG_LINES),
+  }
+  worker.reload_count = worker.shared.reload_count
+  log.configure { level = worker.config.log_level, format = worker.config.log_format,
+    worker = worker.index }
+  metrics.use(host, worker.index)
+  return worker
+end
+
+local function connect(worker)
+  worker.timers = timers.new(worker.http)
+  worker.commits = commits.open(worker.handle, worker.db)
+  worker.store = store.new(worker.db, { waiter = worker.commits:store_waiter(),
+    shared = worker.shared,
+    host = worker.host })
+  worker.ctx = make_context(worker)
+  worker.books = make_books()
+  worker.fast = fast.new { db = worker.db, shared = worker.shared, names = worker.names,
+    count = make_fast_count() }
+  worker.store.on_bucket = worker.fast.remember
+  if C.http_fd_add(worker.http, worker.commits:fd(), COMMITS_FD) ~= 0 then
+    error("cannot watch the completion queue", 0)
+  end
+  local sleep = function(seconds) worker.timers:sleep(seconds) end
+  kv.waiter = worker.commits:kv_waiter(sleep)
+  kv.use(kv.attach(worker.db, { durability = worker.config.durability }))
+  app.set_sleep(sleep)
+end
+
+local function start_timers(worker)
+  if worker.index == 1 then
+    every(worker, LOG_INTERVAL_MS, function() take_log(worker) end)
+  end
+  if worker.config.dev and worker.config.app then
+    every(worker, DEV_INTERVAL_MS, function() watch_app(worker) end)
+  end
+end
+
+--- Called by core/host/workers.c.
+return function(pointer)
+  local worker = open(ffi.cast("struct host_worker *", pointer))
+  connect(worker)
+  load_first(worker)
+  start_timers(worker)
+  C.host_worker_ready(worker.handle)
+  run(worker)
+  if worker.index == 1 then
+    take_log(worker)
+  end
+  C.http_fd_remove(worker.http, worker.commits:fd())
+  worker.commits:close()
+end
