@@ -19,8 +19,8 @@ local HEADERS = {
 
 local HEAD = [==[
 -- The C declarations of the HTTP room and the host for LuaJIT. Made by scripts/gen_host_cdef.lua
--- from core/http/limits.h, core/http/http.h and core/host/host.h: do not edit; change the header and
--- run scripts/gen_host_cdef.lua. Types are declared once per process.
+-- from core/http/limits.h, core/http/http.h and core/host/host.h: do not edit; change the header
+-- and run scripts/gen_host_cdef.lua. Types are declared once per process.
 local ffi = require "ffi"
 require "kv.cdef"
 
