@@ -164,7 +164,14 @@ int table_reader_open(struct env_dir *dir,
     reader->seed = table_seed(id, number);
     file_name_make(FILE_TABLE, number, reader->name);
     int rc = LOAM_OK;
-    TRY_TO(out, rc, env_open_read(dir, reader->name, &reader->file, err));
+    rc = env_open_read(dir, reader->name, &reader->file, err);
+    if (rc == LOAM_NOT_FOUND) {
+        /* Never passed on: above, it would read as "no such key". */
+        rc = fail(err, LOAM_CORRUPT, "%s at offset 0: the file is missing", reader->name);
+    }
+    if (rc != LOAM_OK) {
+        goto out;
+    }
     TRY_TO(out, rc, footer_read(reader, size, err));
     TRY_TO(out, rc, properties_read(reader, size, err));
     TRY_TO(out, rc, index_read(reader, err));

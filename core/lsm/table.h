@@ -18,6 +18,7 @@
 #include "lsm/cache.h"
 #include "lsm/iter.h"
 
+/* ffi: begin */
 struct table;
 
 /* What all tables of a store share. Constant while a table lives. */
@@ -39,8 +40,14 @@ void table_unref(struct table *table);
 void table_mark_obsolete(struct table *table);
 /* Valid while the table lives. */
 const struct table_meta *table_meta(const struct table *table);
-/* Opens file and indexes now instead of at first use. */
+/* Opens file and indexes now instead of at first use. A failure is not remembered: the next use
+ * tries again. Errors: CORRUPT (also when the file is not the table that the manifest means,
+ * or is missing), UNSUPPORTED, IO, NO_MEMORY. */
 NODISCARD int table_open(struct table *table, struct loam_error *err);
+/* ffi: end */
+
+/* Starts to load what table_get() of this hash will look at first. */
+void table_prefetch(const struct table *table, uint64_t hash);
 
 /*
  * Newest version of key with seq <= snapshot_seq in this table. Returns LOAM_OK, NOT_FOUND, or
@@ -62,10 +69,12 @@ struct table_iter {
     struct block *block; /* Referenced, or NULL. */
     uint32_t block_index;
     uint32_t row_index;
-    bool fill_cache; /* False for compaction: blocks that are not resident are read without being
-                        installed. */
-    struct loam_buffer
-        key; /* Owned: prefix + suffix of the current row; capacity is kept over moves. */
+    bool fill_cache;        /* False for compaction: blocks that are not resident are read without
+                               being installed. */
+    uint32_t miss_count;    /* Blocks in sequence that were not resident: reading ahead pays. */
+    struct loam_buffer key; /* Owned: prefix + suffix of the current row; capacity is kept over
+                               moves. */
+    struct table_window window; /* Owned: blocks read ahead. */
 };
 void table_iter_init(struct table_iter *it, struct table *table, bool fill_cache);
 /* Re-aims an initialised iterator at another table, keeping its memory. */
