@@ -11,12 +11,16 @@
 
 #include "lsm/table.h"
 
+/* ffi: begin */
+struct table;
+
 struct run {
     uint64_t order;        /* Its number: higher = newer. */
     struct table **tables; /* In key order. */
     size_t table_count;    /* At least 1. */
     uint64_t bytes;
 };
+/* ffi: end */
 
 struct version {
     struct epoch_item epoch_item; /* For deferred release by db. */
@@ -25,6 +29,7 @@ struct version {
     struct run *runs;
 };
 
+/* ffi: begin */
 /* A table and the run it belongs to. This run is the true one: table_meta(table)->run is the run in
  * which the table was first, and stays when a table moves to another run. */
 struct version_entry {
@@ -33,6 +38,7 @@ struct version_entry {
     uint64_t run;
 };
 
+struct version;
 /* Makes a version of these tables, in any order; takes a reference on each. refs = 1. Errors:
  * NO_MEMORY; CORRUPT, TOO_LARGE: as version_check(). */
 NODISCARD int version_new(const struct version_entry *entries,
@@ -47,6 +53,8 @@ void version_unref(struct version *version);
 struct table *run_find(const struct run *run, struct slice key);
 /* Index of the first table whose largest key is >= key; table_count when none. */
 size_t run_seek(const struct run *run, struct slice key);
+
+/* ffi: end */
 
 /*
  * Newest version of key with seq <= snapshot_seq in any run; as table_get(): inside an epoch

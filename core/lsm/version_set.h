@@ -14,6 +14,9 @@
 
 #include "lsm/version.h"
 
+/* ffi: begin */
+struct table_context;
+struct version;
 struct version_set;
 
 /* Makes a new store: manifest with one snapshot edit (bucket "default", id 1), then CURRENT. id is
@@ -51,7 +54,7 @@ struct version *version_set_current(struct version_set *set);
  * a crash jumps ahead; one call in a hundred syncs the manifest). 0 when the numbers are used up.
  * When the set is poisoned the number is not reserved: nothing can install such a file. */
 uint64_t version_set_next_file(struct version_set *set);
-/* Raises the number to above `seen` (names found in the directory). */
+/* Raises the number to above `seen`; opening has done so for every name in the directory. */
 void version_set_saw_file(struct version_set *set, uint64_t seen);
 uint64_t version_set_last_seq(struct version_set *set);
 /* Cause of the poison, or false. */
@@ -93,5 +96,6 @@ const char *version_set_content_type_name(struct version_set *set, uint32_t id);
 /* Whether a file of this name belongs to the present state (live table, log, manifest, CURRENT,
  * LOCK), or is not ours to remove (FILE_UNKNOWN): the orphan sweep asks. */
 bool version_set_is_live_file(struct version_set *set, int kind, uint64_t number);
+/* ffi: end */
 
 #endif

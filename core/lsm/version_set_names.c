@@ -217,8 +217,7 @@ void version_set_publish_types(struct version_set *set)
     size_t count = set->state.content_types.size / sizeof(*types);
     /* In order of ids: a reader that looks for the first free one meets no hole. */
     for (size_t i = 0; i < count; i++) {
-        atomic_store_explicit(&set->content_types[i + 1], types[i].name.data,
-                              memory_order_release);
+        atomic_store_explicit(&set->content_types[i + 1], types[i].name.data, memory_order_release);
     }
 }
 

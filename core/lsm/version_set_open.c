@@ -16,18 +16,37 @@
 
 /* ---- Creating ---- */
 
-/* env_list callback: refuses the files of a store. */
-static int check_no_store(void *context, const char *name)
+/* What a directory holds of a store. */
+struct store_files {
+    bool has_current;
+    char other[FILE_NAME_SIZE]; /* A file that a whole store has, or "". */
+};
+
+/* env_list callback. Only the first manifest can be there without CURRENT by an interrupted
+ * creation. */
+static int note_file(void *context, const char *name)
 {
+    struct store_files *files = context;
     uint64_t number = 0;
     int kind = file_name_parse(name, &number);
-    if (kind == FILE_CURRENT) {
-        return fail(context, LOAM_EXISTS, "there is a store already: CURRENT exists");
-    }
-    /* Only the first manifest can be there without CURRENT by an interrupted creation. */
+    files->has_current = files->has_current || kind == FILE_CURRENT;
     if (kind == FILE_WAL || kind == FILE_TABLE ||
         (kind == FILE_MANIFEST && number != FIRST_MANIFEST)) {
-        return fail(context, LOAM_CORRUPT, "CURRENT is missing, yet %s of a store is there", name);
+        file_name_make(kind, number, files->other);
+    }
+    return LOAM_OK;
+}
+
+static int check_no_store(struct env_dir *dir, struct loam_error *err)
+{
+    struct store_files files = {0};
+    TRY(env_list(dir, note_file, &files, err));
+    if (files.has_current) {
+        return fail(err, LOAM_EXISTS, "there is a store already: CURRENT exists");
+    }
+    if (files.other[0] != '\0') {
+        return fail(err, LOAM_CORRUPT, "CURRENT is missing, yet %s of a store is there",
+                    files.other);
     }
     return LOAM_OK;
 }
@@ -85,7 +104,7 @@ static int create_with(struct env_dir *dir,
 int version_set_create(struct env_dir *dir, const struct store_id *id, struct loam_error *err)
 {
     PRE(dir != NULL && id != NULL);
-    TRY(env_list(dir, check_no_store, err, err));
+    TRY(check_no_store(dir, err));
     struct manifest_edit *edit = manifest_edit_new();
     if (edit == NULL) {
         return mem_fail(err, sizeof(void *));
@@ -155,6 +174,16 @@ static int check_file(struct env_dir *dir, const struct table_meta *meta, struct
     return rc;
 }
 
+/* env_list callback: no number of a file that is there is given out, whatever the manifest says. */
+static int skip_number(void *context, const char *name)
+{
+    uint64_t number = 0;
+    if (file_name_parse(name, &number) != FILE_UNKNOWN) {
+        version_set_saw_file(context, number);
+    }
+    return LOAM_OK;
+}
+
 /* Checks the state as a whole and makes it the current one. */
 static int begin(struct version_set *set, struct loam_error *err)
 {
@@ -175,8 +204,7 @@ static int begin(struct version_set *set, struct loam_error *err)
     atomic_store_explicit(&set->bucket_map, map, memory_order_release);
     version_set_publish_types(set);
     set->next_number = set->state.next_file;
-    version_set_saw_file(set, set->manifest_number);
-    return LOAM_OK;
+    return env_list(set->dir, skip_number, set, err);
 }
 
 static int open_with(struct version_set *set, struct table_context *context, struct loam_error *err)

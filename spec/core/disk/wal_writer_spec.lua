@@ -2,8 +2,10 @@
 local cdef = require "spec.support.cdef"
 local env = require "spec.support.env"
 local example = require "spec.support.format_example"
+local fault = require "spec.support.fault"
 local ffi = require "ffi"
 local lib = require "spec.support.lib"
+local seed = require "spec.support.seed"
 local wal = require "spec.support.wal"
 
 cdef.load("base/memory.h")
@@ -162,4 +164,131 @@ describe("disk.wal_writer", function()
   it("closes nothing", function()
     assert.equal(0, lib.wal_writer_close(nil, nil))
   end)
+end)
+
+describe("disk.wal_writer on a disk that fails", function()
+  local files
+
+  before_each(function()
+    files = fault.new(seed.value)
+    dir = assert(files:open("/wal", true))
+  end)
+  after_each(env.close_all)
+
+  it("returns the first error from every later call (D01, D03)", function()
+    for number, kind in ipairs { "write", "sync" } do
+      local log = assert(wal.create(dir, number))
+      log:commit(1, "one")
+      local durable = log:durable()
+      assert(log:add(2, 1, "two"))
+      files:fail { kind = kind }
+      local first
+      if kind == "write" then
+        first = { log:write() }
+      else
+        assert(log:write())
+        first = { log:sync() }
+      end
+
+      assert.equal("IO", first[2])
+      assert.same(first, { log:add(3, 1, "three") })
+      assert.same(first, { log:write() })
+      assert.same(first, { log:sync() })
+      assert.same(first, { log:seal() })
+      assert.equal(durable, log:durable())
+      assert(log:close())
+      assert.equal("one", assert(wal.read(dir, number)).payloads[1])
+    end
+  end)
+
+  it("says NO_SPACE when the disk is full, and leaves a prefix (F7, R02)", function()
+    local log = assert(wal.create(dir, 1))
+    log:commit(1, "one")
+    files:space(20)
+    assert(log:add(2, 1, "two"))
+
+    assert.equal("NO_SPACE", (select(2, log:write())))
+
+    log:close()
+    local got = assert(wal.read(dir, 1))
+    assert.same({ "one" }, got.payloads)
+    assert.same({ "torn", 20 }, { got.ended, got.dropped })
+  end)
+
+  it("opens no log without its space, header and name, and leaves nothing behind (D10)", function()
+    for _, kind in ipairs { "create", "allocate", "write", "sync", "dir_sync" } do
+      files:fail { kind = kind, errno = 28 }
+
+      assert.equal("NO_SPACE", (select(2, wal.create(dir, 1, { allocate = 1000 }))))
+
+      assert.equal("", dir:names())
+      files:clear()
+    end
+  end)
+
+  it("reports a failed close, unless the log is sealed (D06)", function()
+    for number, is_sealed in ipairs { false, true } do
+      local log = assert(wal.create(dir, number))
+      log:commit(1, "one")
+      if is_sealed then
+        assert(log:seal())
+      end
+      files:fail { kind = "close" }
+      assert.equal(is_sealed, log:close() == true)
+      files:clear()
+    end
+  end)
+
+  -- Commits five records, of which every second is synced; returns how many writes and which sync
+  -- were acknowledged.
+  local function workload()
+    local log = wal.create(dir, 1, { allocate = 4096 })
+    if not log then
+      return nil, 0, 0
+    end
+    local written, synced = 0, 0
+    for index = 1, 5 do
+      if not (log:add(index, 1, ("payload %d "):format(index):rep(900)) and log:write()) then
+        break
+      end
+      written = index
+      if index % 2 == 0 then
+        if not log:sync() then
+          break
+        end
+        synced = index
+      end
+    end
+    return log, written, synced
+  end
+
+  for _, mode in ipairs { "lose", "random", "kill" } do
+    it("leaves a prefix that holds what was synced, cut at each operation, " .. mode
+      .. " (C03, F3) #crash", function()
+      for after = 0, 14 do
+        for salt = 1, 8 do
+          files = fault.new(seed.value)
+          dir = assert(files:open("/wal", true))
+          files:crash_after(after)
+          files:tear(5000)
+          local log, written, synced = workload()
+          assert(files:reboot(mode, seed.value + salt))
+          if log then
+            log:close()
+          end
+          dir:close()
+          dir = assert(files:open("/wal", true))
+          local got = log and assert(wal.read(dir, 1))
+          if got then
+            assert.is_nil(got.text)
+            assert.is_true(#got.payloads >= (mode == "kill" and written or synced))
+            for index, payload in ipairs(got.payloads) do
+              assert.is_true(payload == ("payload %d "):format(index):rep(900))
+            end
+          end
+          env.close_all()
+        end
+      end
+    end)
+  end
 end)
