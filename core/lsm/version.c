@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* version.c - the structure of one version: runs and their tables, in one piece of memory. Point
- * reads are in version_get.c, iteration of a run in run_iter.c. */
+/* version.c - the structure of one version: runs and their tables, in one piece of memory. Search
+ * in runs and point reads are in version_get.c, iteration of a run in run_iter.c. */
 #include "lsm/version.h"
 
 #include <stdlib.h>
@@ -104,30 +104,6 @@ void version_unref(struct version *version)
         }
     }
     mem_free(version);
-}
-
-size_t run_seek(const struct run *run, struct slice key)
-{
-    size_t low = 0;
-    size_t high = run->table_count;
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        if (slice_cmp(table_meta(run->tables[middle])->largest, key) < 0) {
-            low = middle + 1;
-        } else {
-            high = middle;
-        }
-    }
-    return low;
-}
-
-struct table *run_find(const struct run *run, struct slice key)
-{
-    size_t index = run_seek(run, key);
-    if (index == run->table_count || slice_cmp(table_meta(run->tables[index])->smallest, key) > 0) {
-        return NULL;
-    }
-    return run->tables[index];
 }
 
 static int check_run(const struct run *run, struct loam_error *err)
