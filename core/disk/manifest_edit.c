@@ -10,7 +10,7 @@
 #include "disk/manifest_edit_impl.h"
 
 #define STRINGS_CHUNK  4096
-#define FIELD_HEAD_MAX (2 * VARINT64_MAX)
+#define FIELD_HEAD_MAX ((size_t)2 * VARINT64_MAX)
 
 struct manifest_edit *manifest_edit_new(void)
 {
