@@ -31,7 +31,7 @@
 #include "disk/entry.h"
 
 #define BLOCK_HEADER_SIZE       16
-#define BLOCK_SLACK             16 /* Readable bytes behind the data, so that wide loads are safe. */
+#define BLOCK_SLACK             16 /* Readable bytes behind the data: wide loads are safe. */
 #define BLOCK_FLAG_WIDE         0x01
 #define BLOCK_HEAD_KIND         0x0f
 #define BLOCK_HEAD_EXPIRY       0x10

@@ -5,8 +5,8 @@
 --     local meta = store:build(12, tables.rows(100))     -- writes 000000000012.sst
 --     local reader = store:open(meta)
 --
--- A row is {key = stored key, value = "", seq = 1, kind = 1, expire = 0, type = 0}; rows are sorted by
--- tables.sort: key ascending, sequence descending. meta is a plain Lua table.
+-- A row is {key = stored key, value = "", seq = 1, kind = 1, expire = 0, type = 0}; rows are sorted
+-- by tables.sort: key ascending, sequence descending. meta is a plain Lua table.
 local cdef = require "spec.support.cdef"
 local ffi = require "ffi"
 local lib = require "spec.support.lib"

@@ -1,5 +1,5 @@
--- Blocks: what goes in comes out, searches agree with a sorted list, and no bytes at all make a block
--- that is not one.
+-- Blocks: what goes in comes out, searches agree with a sorted list, and no bytes at all make a
+-- block that is not one.
 local ffi = require "ffi"
 local lib = require "spec.support.lib"
 local seed = require "spec.support.seed"
@@ -84,7 +84,8 @@ describe("disk.block", function()
   it("has wide offsets when rows need more than 64 KiB", function()
     local rows = {}
     for index = 1, 4 do
-      rows[index] = { key = tables.stored("k" .. index), value = ("v"):rep(30000), seq = 2 ^ 40 * index }
+      local value = ("v"):rep(30000)
+      rows[index] = { key = tables.stored("k" .. index), value = value, seq = 2 ^ 40 * index }
     end
     local block = decode((encode(builder_new(), rows)))
 
@@ -92,7 +93,8 @@ describe("disk.block", function()
   end)
 
   it("holds one row of the largest key and a large value", function()
-    local rows = { { key = tables.stored(("k"):rep(65536)), value = ("v"):rep(2 ^ 20), seq = 2 ^ 53 - 1 } }
+    local key, value = tables.stored(("k"):rep(65536)), ("v"):rep(2 ^ 20)
+    local rows = { { key = key, value = value, seq = 2 ^ 53 - 1 } }
     local block = decode((encode(builder_new(), rows)))
 
     assert.same(full(rows), tables.block_rows(block))
@@ -107,7 +109,8 @@ describe("disk.block", function()
     assert.equal(INVALID, add(builder, { key = key, value = "1", seq = 6 }))
     assert.equal(INVALID, add(builder, { key = tables.stored("l"), value = "1", seq = 1 }))
     assert.equal(INVALID, add(builder, { key = tables.stored("n"), seq = 1, kind = 3 }))
-    assert.equal(INVALID, add(builder, { key = tables.stored("n"), value = "x", seq = 1, kind = 2 }))
+    local delete = { key = tables.stored("n"), value = "x", seq = 1, kind = tables.DELETE }
+    assert.equal(INVALID, add(builder, delete))
     assert.equal(INVALID, add(builder, { key = tables.stored("n"), seq = 2 ^ 53 }))
     assert.equal(INVALID, add(builder, { key = tables.stored("n"), seq = 1, type = 65536 }))
     assert.equal(INVALID, add(builder, { key = "\0\0\1", seq = 1 }))
@@ -131,7 +134,8 @@ describe("disk.block", function()
     local bytes = encode(builder_new(), tables.random_rows(random, "small", 12))
     for index = 1, #bytes do
       for _, value in ipairs { 0, 1, 0x7f, 0x80, 0xff, random:int(0, 255) } do
-        local block, code = decode(bytes:sub(1, index - 1) .. string.char(value) .. bytes:sub(index + 1))
+        local changed = bytes:sub(1, index - 1) .. string.char(value) .. bytes:sub(index + 1)
+        local block, code = decode(changed)
         if block then
           local rows = tables.block_rows(block)
           for at = 2, #rows do

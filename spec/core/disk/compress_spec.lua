@@ -42,7 +42,8 @@ describe("disk.compress", function()
       local random = seed.new(codec)
       local compressor = compressor_new(codec)
       for _ = 1, 200 do
-        local raw = random:bytes(random:int(0, 40)):rep(random:int(1, 200)) .. random:bytes(random:int(1, 900))
+        local raw = random:bytes(random:int(0, 40)):rep(random:int(1, 200))
+          .. random:bytes(random:int(1, 900))
 
         local stored, used = compress(compressor, raw)
 
@@ -66,7 +67,8 @@ describe("disk.compress", function()
     it("B08 refuses a declared size that is a lie or a bomb, codec " .. codec, function()
       local stored = compress(compressor_new(codec), ("a"):rep(4096))
 
-      for _, declared in ipairs { "\255\15\0\0", "\1\16\0\0", "\0\0\0\0", "\255\255\255\255", "\0\0\0\128" } do
+      local lies = { "\255\15\0\0", "\1\16\0\0", "\0\0\0\0", "\255\255\255\255", "\0\0\0\128" }
+      for _, declared in ipairs(lies) do
         local raw, code = decompress(codec, declared .. stored:sub(5))
         assert.is_nil(raw)
         assert.equal(CORRUPT, code)

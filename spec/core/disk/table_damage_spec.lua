@@ -1,6 +1,6 @@
--- Damaged tables: B02 to B08 of the list of cases. Whatever the bytes are, a read gives the rows that
--- were written or CORRUPT with file and offset. Forged parts carry right checksums, so that the checks
--- behind the checksum are reached.
+-- Damaged tables: B02 to B08 of the list of cases. Whatever the bytes are, a read gives the rows
+-- that were written or CORRUPT with file and offset. Forged parts carry right checksums, so that
+-- the checks behind the checksum are reached.
 local ffi = require "ffi"
 local lib = require "spec.support.lib"
 local seed = require "spec.support.seed"
@@ -183,7 +183,9 @@ describe("disk.table, damaged", function()
   it("B07 refuses handles that overlap, overflow or lie beyond the end", function()
     local store, meta, bytes = small_table()
     local size = #bytes
-    local values = { 0ULL, 1ULL, 9ULL, size + 0ULL, size * 2 + 0ULL, 2 ^ 63 + 0ULL, 0ULL - 1, 0ULL - 100 }
+    local values = {
+      0ULL, 1ULL, 9ULL, size + 0ULL, size * 2 + 0ULL, 2 ^ 63 + 0ULL, 0ULL - 1, 0ULL - 100,
+    }
     for place = 0, 40, 8 do
       for _, value in ipairs(values) do
         local forged = forge_footer(store, 7, bytes, place, u64(value))
@@ -203,7 +205,8 @@ describe("disk.table, damaged", function()
     local forgeries = {
       { found.index, 0, u32(0xffffffff) }, { found.index, 0, u32(0) }, { found.index, 0, u32(1) },
       { found.index, 4, u32(0xffffffff) }, { found.index, 4, u32(0x7fffffff) },
-      { found.index, entries, long }, { found.properties, 0, u64(0) }, { found.properties, 48, u64(0ULL - 1) },
+      { found.index, entries, long }, { found.properties, 0, u64(0) },
+      { found.properties, 48, u64(0ULL - 1) },
       { found.properties, 56, u32(0xffffffff) }, { found.properties, 68, u32(0xffffffff) },
       { found.properties, 72, u32(0xffffffff) }, { found.properties, 76, u32(0xfffffff0) },
       { found.properties, 72, u32(0) }, { found.properties, 40, u64(2 ^ 53 + 0ULL) },
@@ -235,7 +238,7 @@ describe("disk.table, damaged", function()
     end
   end)
 
-  it("B08 refuses a block that declares more than a block may have, before it takes memory", function()
+  it("B08 refuses a block that declares more than a block may have, without memory", function()
     local store, meta, bytes, _, reader = small_table()
     local place = ffi.new("uint64_t[2]")
     lib.table_reader_block_place(reader, 0, place, place + 1)
@@ -268,10 +271,13 @@ describe("disk.table, damaged", function()
   end)
 
   it("reports in the check a manifest that tells otherwise", function()
-    local store, meta, _, _, reader = small_table()
+    local _, meta, _, _, reader = small_table()
     local cmeta = tables.cmeta(meta)
     assert.equal(0, lib.table_reader_check(reader, cmeta, tables.err))
-    for _, name in ipairs { "row_count", "delete_count", "expiry_count", "raw_size", "seq_min", "seq_max" } do
+    local counters = {
+      "row_count", "delete_count", "expiry_count", "raw_size", "seq_min", "seq_max",
+    }
+    for _, name in ipairs(counters) do
       cmeta[name] = cmeta[name] + 1
       assert.equal(CORRUPT, lib.table_reader_check(reader, cmeta, tables.err))
       cmeta[name] = cmeta[name] - 1

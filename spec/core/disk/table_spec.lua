@@ -1,5 +1,5 @@
--- Tables: builder and reader together. Rows come back, indexes lead to them, metas say the truth, and
--- the builder refuses what no table may hold.
+-- Tables: builder and reader together. Rows come back, indexes lead to them, metas say the truth,
+-- and the builder refuses what no table may hold.
 local example = require "spec.support.format_example"
 local ffi = require "ffi"
 local lib = require "spec.support.lib"
@@ -34,7 +34,7 @@ local function slice(key)
   return out
 end
 
-local function check(store, reader, meta)
+local function check(reader, meta)
   return lib.table_reader_check(reader, tables.cmeta(meta), tables.err)
 end
 
@@ -46,11 +46,12 @@ describe("disk.table", function()
         local rows = tables.random_rows(random, mode, mode == "long" and 60 or 400)
         local store = tables.store()
 
-        local meta = store:build(7, rows, { compression = compression, block_bytes = random:int(100, 900) })
+        local options = { compression = compression, block_bytes = random:int(100, 900) }
+        local meta = store:build(7, rows, options)
         local reader = store:open(meta)
 
         assert.same(full(rows), tables.all_rows(reader))
-        assert.equal(0, check(store, reader, meta), tables.text())
+        assert.equal(0, check(reader, meta), tables.text())
       end)
     end
 
@@ -167,7 +168,7 @@ describe("disk.table", function()
     local reader = store:open(meta)
 
     assert.is_false(lib.table_reader_has_point_index(reader))
-    assert.equal(0, check(store, reader, meta))
+    assert.equal(0, check(reader, meta))
   end)
 
   it("costs few bytes a key beyond its rows", function()
@@ -199,7 +200,8 @@ describe("disk.table", function()
     local store = tables.store()
     local builder = store:builder(7)
 
-    assert.equal(INVALID, lib.table_builder_finish(builder, ffi.new("struct table_meta"), tables.err))
+    local meta = ffi.new("struct table_meta")
+    assert.equal(INVALID, lib.table_builder_finish(builder, meta, tables.err))
     assert.equal(EXISTS, select(2, store:builder(7)))
     assert.equal(INVALID, select(2, store:builder(8, { block_bytes = 0 })))
     assert.equal(INVALID, select(2, store:builder(8, { compression = 9 })))
@@ -213,7 +215,8 @@ describe("disk.table", function()
     while not is_built do
       number = number + 1
       lib.memory_fail_at(failures, 1)
-      local ok, message = pcall(store.build, store, number, rows, { block_bytes = 200, compression = 1 })
+      local options = { block_bytes = 200, compression = 1 }
+      local ok, message = pcall(store.build, store, number, rows, options)
       lib.memory_fail_at(-1ULL, 0)
       is_built = ok
       failures = failures + 1
@@ -225,7 +228,7 @@ describe("disk.table", function()
   it("opens or answers NO_MEMORY whichever allocation fails", function()
     local store = tables.store()
     local meta = store:build(7, tables.rows(50))
-    local failures, reader = 0, nil
+    local failures, reader = 0
     repeat
       lib.memory_fail_at(failures, 1)
       local code

@@ -1,5 +1,5 @@
--- Open tables with their block slots: point reads and iterators agree with a sorted list, whatever is
--- resident; memory stays within the budget; errors are errors of the read that met them.
+-- Open tables with their block slots: point reads and iterators agree with a sorted list, whatever
+-- is resident; memory stays within the budget; errors are errors of the read that met them.
 local cdef = require "spec.support.cdef"
 local ffi = require "ffi"
 local lib = require "spec.support.lib"
@@ -71,7 +71,8 @@ local function iterate(iter)
   end
   local is_valid, entry = ffi.new("bool[1]"), ffi.new("struct entry")
   return function(move, key, seq)
-    local status = lib.testing_iter_move(iter, move:byte(), slice(key or ""), seq or 0, is_valid, entry)
+    local target = slice(key or "")
+    local status = lib.testing_iter_move(iter, move:byte(), target, seq or 0, is_valid, entry)
     if is_valid[0] then
       assert.equal(0, status)
       return tables.row(entry)
@@ -84,7 +85,7 @@ end
 local function compare_moves(random, mode, rows, it, steps)
   local at = 0
   for _ = 1, steps do
-    local move = random:pick { "f", "l", "s", "s", "b", "b", "n", "n", "n", "n", "p", "p", "p", "p" }
+    local move = random:pick { "f", "l", "s", "s", "b", "b", "n", "n", "n", "p", "p", "p" }
     if not rows[at] and (move == "n" or move == "p") then
       move = "s"
     end
@@ -164,7 +165,8 @@ describe("lsm.table", function()
           local next_row = rows[index + 1]
           if not next_row or (#part >= n / 12 and next_row.key ~= row.key) then
             number = number + 1
-            handles[#handles + 1] = table_new(group, store:build(number, part, { block_bytes = 300 }))
+            local meta = store:build(number, part, { block_bytes = 300 })
+            handles[#handles + 1] = table_new(group, meta)
             part = {}
           end
         end
