@@ -29,7 +29,7 @@ local function through_waiter(db, batch, how)
     -- The bytes have moved here: the waiter's copy must not be freed by it as well.
     ffi.fill(theirs.previous, ffi.sizeof("loam_buffer"))
   end
-  return rc, detail
+  return math.min(rc, 0), detail -- loam_submit says 1 for "committed at once".
 end
 
 --- Applies one operation. Returns the code; the outcome is in memory.outcome until the next write.

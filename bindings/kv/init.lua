@@ -61,15 +61,18 @@ function kv.inspect(path)
   return ffi.string(buffer.data, buffer.size)
 end
 
---- Makes a database the one that kv.get(), kv.put() and so on act on; nil = none. Returns it.
+--- Makes a database the one that kv.get(), kv.put() and so on act on; nil = none. Returns what it
+--- was given, so that kv.use(kv.open(path)) tells why there is none.
 ---@param db? kv.database
----@return kv.database?
-function kv.use(db)
+---@param failure? kv.error
+---@param code? string
+---@return kv.database? db, kv.error? err, string? code
+function kv.use(db, failure, code)
   if db ~= nil and getmetatable(db) ~= database.metatable then
     errors.misuse("use: takes an open database, got %s", errors.what_came(db))
   end
   current = db
-  return db
+  return db, failure, code
 end
 
 local function in_use(call)

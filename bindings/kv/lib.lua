@@ -52,7 +52,17 @@ local function check_abi(C)
   end
 end
 
+-- A trace cannot be recorded through the first use of a symbol, so those of hot loops are used
+-- here.
+local HOT_FUNCTIONS = {
+  "loam_get", "loam_get_entry", "loam_put", "loam_delete", "loam_apply", "loam_batch_put",
+  "loam_batch_delete", "loam_scan_next", "loam_buffer_free",
+}
+
 local C = load_namespace()
 check_abi(C)
+for _, name in ipairs(HOT_FUNCTIONS) do
+  assert(C[name] ~= nil)
+end
 
 return { C = C, codes = declarations.codes, check_abi = check_abi }

@@ -20,7 +20,7 @@ local misuse = errors.misuse
 ---@field keys_only? boolean
 ---@field entries? boolean     rows as kv.entry tables
 ---@field snapshot? kv.snapshot
----@field max_bytes? number    ends after the row that reaches so many key + value bytes
+---@field max_bytes? number    ends after the row that reaches so many bytes handed out
 ---@field deadline_ms? number  raises TIMEOUT when the scan is not through by then
 local KNOWN = {
   from = "string", to = "string", prefix = "string", after = "string", limit = "whole",

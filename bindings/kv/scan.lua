@@ -236,7 +236,8 @@ local function add_rows(page, block, size)
     end
     local row = block.rows[index]
     page.count = page.count + 1
-    page.bytes = page.bytes + tonumber(row.key_size) + tonumber(row.value_size)
+    local value_size = page.is_key_only and 0 or tonumber(row.value_size)
+    page.bytes = page.bytes + tonumber(row.key_size) + value_size
     page.items[page.count] = page.item_of(page.db, row, page.is_key_only)
   end
 end
