@@ -24,7 +24,7 @@
 
 struct index_node {
     _Atomic uint32_t count;
-    bool is_leaf; /* Constant. */
+    uint32_t level; /* 0 = leaf. Constant. */
     _Atomic size_t skip;
     _Atomic uint64_t prefix[FANOUT];
     _Atomic(struct memtable_node *) entry[FANOUT];
@@ -84,11 +84,16 @@ void memtable_index_init(struct memtable_index *index,
     *index = (struct memtable_index){.arena = arena, .head = head};
 }
 
-/* Brings the lines that a search will touch all at once, instead of one after the other. */
-static inline void prefetch_node(const struct index_node *node)
+/* Brings the lines of a node that a search will touch all at once, instead of one after the other:
+ * prefixes, then children or, in a leaf, entries. Its level follows from its parent's. */
+static inline void prefetch_node(const struct index_node *node, uint32_t level)
 {
+    const char *p = (const char *)node;
+    const char *links =
+        p + (level == 0 ? offsetof(struct index_node, entry) : offsetof(struct index_node, child));
     for (size_t offset = 0; offset < HEAD_SIZE; offset += CACHE_LINE) {
-        __builtin_prefetch((const char *)node + offset);
+        __builtin_prefetch(p + offset);
+        __builtin_prefetch(links + offset);
     }
 }
 
@@ -140,7 +145,7 @@ struct memtable_node *memtable_index_last(const struct memtable_index *index)
     if (node == NULL) {
         return NULL;
     }
-    while (!node->is_leaf) {
+    while (node->level > 0) {
         node = child_of(node, count_of(node) - 1);
     }
     return entry_of(node, count_of(node) - 1);
@@ -154,12 +159,13 @@ leaf_find(const struct memtable_index *index, struct slice key, uint64_t seq, ui
     int edge = edge_cmp(index, key);
     for (;;) {
         uint32_t at = edge == 0 ? node_lower(node, key, seq) : edge < 0 ? 0 : count_of(node);
-        if (node->is_leaf) {
+        if (node->level == 0) {
             *out_at = at;
             return node;
         }
+        uint32_t level = node->level - 1;
         node = child_of(node, at == 0 ? 0 : at - 1);
-        prefetch_node(node);
+        prefetch_node(node, level);
     }
 }
 
@@ -185,12 +191,12 @@ path_find(const struct memtable_index *index, struct slice key, uint64_t seq, st
         struct index_node *node = step.node;
         uint32_t count = count_of(node);
         step.at = edge == 0 ? node_lower(node, key, seq) : edge < 0 ? 0 : count;
-        if (!node->is_leaf) {
+        if (node->level > 0) {
             step.at = step.at == 0 ? 0 : step.at - 1;
         }
         INV(path->depth < HEIGHT_MAX);
         path->steps[path->depth++] = step;
-        if (node->is_leaf) {
+        if (node->level == 0) {
             return;
         }
         if (step.at + 1 < count) {
@@ -247,7 +253,7 @@ node_copy(struct index_node *to, uint32_t to_at, const struct index_node *from, 
 {
     atomic_store_explicit(&to->prefix[to_at], prefix_of(from, from_at), memory_order_relaxed);
     atomic_store_explicit(&to->entry[to_at], entry_of(from, from_at), memory_order_release);
-    if (!from->is_leaf) {
+    if (from->level > 0) {
         atomic_store_explicit(&to->child[to_at], child_of(from, from_at), memory_order_release);
     }
 }
@@ -264,7 +270,7 @@ static void node_insert(struct index_node *node, uint32_t at, const struct item 
     uint64_t prefix = key_prefix(item->key, skip);
     atomic_store_explicit(&node->prefix[at], prefix, memory_order_relaxed);
     atomic_store_explicit(&node->entry[at], item->entry, memory_order_release);
-    if (!node->is_leaf) {
+    if (node->level > 0) {
         for (uint32_t i = count; i > at; i--) {
             atomic_store_explicit(&node->child[i], child_of(node, i - 1), memory_order_release);
         }
@@ -284,9 +290,9 @@ static void node_set_skip(struct index_node *node, size_t skip)
     atomic_store_explicit(&node->skip, skip, memory_order_relaxed);
 }
 
-static struct index_node *node_new(struct memtable_index *index, bool is_leaf, size_t skip)
+static struct index_node *node_new(struct memtable_index *index, uint32_t level, size_t skip)
 {
-    size_t children = is_leaf ? 0 : FANOUT * sizeof(struct index_node *);
+    size_t children = level == 0 ? 0 : FANOUT * sizeof(struct index_node *);
     char *piece = arena_alloc(index->arena, sizeof(struct index_node) + children + CACHE_LINE);
     struct index_node *node = NULL;
     if (piece != NULL) {
@@ -294,7 +300,7 @@ static struct index_node *node_new(struct memtable_index *index, bool is_leaf, s
         node = (struct index_node *)aligned;
         atomic_init(&node->count, 0);
         atomic_init(&node->skip, skip);
-        node->is_leaf = is_leaf;
+        node->level = level;
     }
     return node;
 }
@@ -341,8 +347,8 @@ static void node_split(struct memtable_index *index,
     const struct memtable_node *separator = entry_of(right, 0);
     node_tighten(index, left, step->low, separator);
     node_tighten(index, right, separator, step->high);
-    index->finger_leaf = left->is_leaf ? (is_right ? right : left) : index->finger_leaf;
-    index->finger_at = left->is_leaf ? (is_right ? at - middle : at) : index->finger_at;
+    index->finger_leaf = left->level == 0 ? (is_right ? right : left) : index->finger_leaf;
+    index->finger_at = left->level == 0 ? (is_right ? at - middle : at) : index->finger_at;
 }
 
 /* Takes the memory that adding at the end of this path needs: one node for each full one from the
@@ -354,14 +360,14 @@ path_reserve(struct memtable_index *index, const struct path *path, struct index
     for (; level > 0 && count_of(path->steps[level - 1].node) == FANOUT; level--) {
         const struct index_node *full = path->steps[level - 1].node;
         size_t skip = atomic_load_explicit(&full->skip, memory_order_relaxed);
-        spare[level] = node_new(index, full->is_leaf, skip);
+        spare[level] = node_new(index, full->level, skip);
         if (spare[level] == NULL) {
             return false;
         }
     }
     if (level == 0) {
         size_t shared = atomic_load_explicit(&index->shared, memory_order_relaxed);
-        spare[0] = node_new(index, false, shared);
+        spare[0] = node_new(index, path->steps[0].node->level + 1, shared);
     }
     return level > 0 || spare[0] != NULL;
 }
@@ -408,7 +414,7 @@ static void shrink_shared(struct memtable_index *index, size_t shared)
             if (atomic_load_explicit(&node->skip, memory_order_relaxed) > shared) {
                 node_set_skip(node, shared);
             }
-            if (node->is_leaf) {
+            if (node->level == 0) {
                 break;
             }
             node = child_of(node, is_last != 0 ? count_of(node) - 1 : 0);
@@ -423,7 +429,7 @@ void memtable_index_add(struct memtable_index *index,
 {
     const struct item item = {.entry = node, .key = key};
     if (place->leaf == NULL) {
-        struct index_node *leaf = node_new(index, true, key.size);
+        struct index_node *leaf = node_new(index, 0, key.size);
         if (leaf == NULL) {
             index->is_partial = true;
             return;
