@@ -76,6 +76,14 @@ void error_prefix(struct loam_error *err, const char *format, ...) PRINTF_LIKE(2
         }                                                                                          \
     } while (0)
 
+/* Evaluates expr and ignores its code on purpose; say why in a comment. A (void) cast is not enough
+ * for gcc where the function is NODISCARD. */
+#define DISCARD(expr)                                                                              \
+    do {                                                                                           \
+        int discard_rc_ = (expr);                                                                  \
+        (void)discard_rc_;                                                                         \
+    } while (0)
+
 /* In cleanup: evaluates expr always, keeps the first failure in rc. */
 #define KEEP_FIRST(rc, expr)                                                                       \
     do {                                                                                           \

@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: MIT */
+/* background.c - the threads of a handle, and what they say about their failures. */
+#include "db/background.h"
+
+#include <stdio.h>
+
+#include "base/check.h"
+
+int background_start(struct loam_db *db, struct loam_error *err)
+{
+    TRY(thread_start(&db->commit_thread, "loam-commit", commit_thread_run, db, err));
+    TRY(thread_start(&db->flush_thread, "loam-flush", flush_thread_run, db, err));
+    for (int i = 0; i < db->compaction_thread_count; i++) {
+        char name[16];
+        (void)snprintf(name, sizeof(name), "loam-compact%d", i % 100);
+        TRY(thread_start(&db->compaction_threads[i], name, compaction_thread_run, db, err));
+    }
+    return LOAM_OK;
+}
+
+void background_stop(struct loam_db *db)
+{
+    commit_stop(db);
+    thread_join(&db->commit_thread);
+    mutex_lock(&db->mu);
+    db->is_closing = true;
+    cond_broadcast(&db->flush_wake);
+    cond_broadcast(&db->compact_wake);
+    cond_broadcast(&db->progress);
+    uint64_t job = db->full_compaction_job;
+    mutex_unlock(&db->mu);
+    thread_join(&db->flush_thread);
+    for (int i = 0; i < db->compaction_thread_count; i++) {
+        thread_join(&db->compaction_threads[i]);
+    }
+    jobs_end(&db->jobs, job, LOAM_CANCELLED, "closed");
+}
+
+void background_report(struct loam_db *db,
+                       const char *what,
+                       int code,
+                       const struct loam_error *cause)
+{
+    bool is_new = false;
+    mutex_lock(&db->mu);
+    if (code == LOAM_OK) {
+        is_new = db->background_code != LOAM_OK;
+    } else {
+        is_new = db->background_code != code;
+        db->background_error = *cause;
+    }
+    db->background_code = code;
+    cond_broadcast(&db->progress);
+    mutex_unlock(&db->mu);
+    if (code != LOAM_OK) {
+        db_count(&db->counters.background_errors, 1);
+    }
+    if (is_new && code == LOAM_OK) {
+        log_ring_add(&db->log, LOAM_LOG_INFO, "%s works again", what);
+    } else if (is_new) {
+        log_ring_add(&db->log, LOAM_LOG_ERROR, "%s: %s", what, cause->text);
+    }
+}
+
+void cache_fit(struct loam_db *db, size_t immutable_count)
+{
+    uint64_t memtables = db->options.memtable_bytes * (immutable_count + 1);
+    uint64_t least = db->options.memory_bytes / 8;
+    uint64_t rest = db->options.memory_bytes > memtables ? db->options.memory_bytes - memtables : 0;
+    cache_set_capacity(db->cache, rest > least ? rest : least);
+}
+
+static int flush_wait(struct loam_db *db, struct loam_error *err)
+{
+    int rc = LOAM_OK;
+    mutex_lock(&db->mu);
+    while (state_get(db)->immutable_count > 0) {
+        if (db->background_code != LOAM_OK) {
+            *err = db->background_error;
+            rc = db->background_code;
+            break;
+        }
+        if (version_set_failed(db->versions, err)) {
+            rc = LOAM_READ_ONLY;
+            break;
+        }
+        cond_wait(&db->progress, &db->mu);
+    }
+    mutex_unlock(&db->mu);
+    return rc;
+}
+
+int loam_flush(loam_db *db, loam_error *err)
+{
+    struct loam_error local;
+    struct loam_error *cause = err == NULL ? &local : err;
+    struct loam_outcome outcome = {0};
+    struct ticket ticket = {
+        .wants_rotation = true, .durability = LOAM_OS, .outcome = &outcome, .err = cause};
+    TRY(commit_run(db, &ticket));
+    return flush_wait(db, cause);
+}
+
+int loam_sync(loam_db *db, loam_error *err)
+{
+    struct loam_outcome outcome = {0};
+    struct ticket ticket = {.durability = LOAM_SYNC, .outcome = &outcome, .err = err};
+    return commit_run(db, &ticket);
+}

@@ -1,0 +1,207 @@
+/* SPDX-License-Identifier: MIT */
+/* commit.c - the queue: who leads, who waits, who is woken. */
+#include "db/commit.h"
+
+#include "base/check.h"
+#include "db/completions.h"
+#include "db/db.h"
+#include "db/group.h"
+
+enum { GROUP_BYTES_MAX = 1 << 20, GROUP_TICKETS_MAX = 1024 };
+
+int ticket_init(struct ticket *ticket,
+                struct loam_db *db,
+                const struct loam_batch *batch,
+                const struct loam_commit *commit,
+                struct loam_outcome *outcome,
+                struct loam_error *err)
+{
+    int durability = commit == NULL ? LOAM_DURABILITY_DEFAULT : commit->durability;
+    if (durability < LOAM_DURABILITY_DEFAULT || durability > LOAM_OS) {
+        return fail(err, LOAM_INVALID, "unknown durability %d", durability);
+    }
+    *ticket = (struct ticket){
+        .batch = batch,
+        .durability = durability == LOAM_DURABILITY_DEFAULT ? db->options.durability : durability,
+        .outcome = outcome,
+        .err = err,
+    };
+    if (commit != NULL && commit->deadline_ms != 0) {
+        ticket->deadline_ns = monotonic_ns() + (uint64_t)commit->deadline_ms * 1000000;
+    }
+    return LOAM_OK;
+}
+
+static void enqueue(struct commit *commit, struct ticket *ticket) REQUIRES(commit->mu)
+{
+    ticket->next = NULL;
+    if (commit->tail == NULL) {
+        commit->head = ticket;
+    } else {
+        commit->tail->next = ticket;
+    }
+    commit->tail = ticket;
+}
+
+static size_t ticket_bytes(const struct ticket *ticket)
+{
+    return ticket->batch == NULL ? 0 : loam_batch_bytes(ticket->batch);
+}
+
+/* Takes the front of the queue as one group. */
+static struct ticket *cut_group(struct commit *commit) REQUIRES(commit->mu)
+{
+    struct ticket *first = commit->head;
+    struct ticket *last = first;
+    size_t bytes = ticket_bytes(first);
+    size_t count = 1;
+    while (last->next != NULL && count < GROUP_TICKETS_MAX) {
+        bytes += ticket_bytes(last->next);
+        if (bytes > GROUP_BYTES_MAX) {
+            break;
+        }
+        last = last->next;
+        count++;
+    }
+    commit->head = last->next;
+    if (commit->head == NULL) {
+        commit->tail = NULL;
+    }
+    last->next = NULL;
+    return first;
+}
+
+/* Every member has its outcome by now; wakes them. A blocking ticket is gone as soon as the lock
+ * is. */
+static void wake_group(struct ticket *first)
+{
+    struct ticket *next = NULL;
+    for (struct ticket *ticket = first; ticket != NULL; ticket = next) {
+        next = ticket->next;
+        ticket->is_done = true;
+        if (ticket->async != NULL) {
+            completions_deliver(ticket->async);
+        } else if (ticket->wake != NULL) {
+            cond_signal(ticket->wake);
+        }
+    }
+}
+
+/* Hands the lead on, or gives it up when nobody waits. */
+static void pass_lead(struct commit *commit) REQUIRES(commit->mu)
+{
+    for (struct ticket *ticket = commit->head; ticket != NULL; ticket = ticket->next) {
+        if (ticket->wake != NULL) {
+            ticket->is_chosen = true;
+            cond_signal(ticket->wake);
+            return; /* has_leader stays set: the chosen one has the lead. */
+        }
+    }
+    commit->has_leader = false;
+    if (commit->head != NULL) {
+        cond_signal(&commit->thread_wake);
+    }
+}
+
+/* Commits groups until `own` is done (NULL: until the queue is empty). Called and left with the
+ * lock held. */
+static void lead(struct loam_db *db, const struct ticket *own) NO_THREAD_CHECK
+{
+    struct commit *commit = &db->commit;
+    INV(commit->has_leader);
+    while (commit->head != NULL && (own == NULL || !own->is_done)) {
+        struct ticket *first = cut_group(commit);
+        mutex_unlock(&commit->mu);
+        group_process(db, first);
+        mutex_lock(&commit->mu);
+        wake_group(first);
+    }
+    pass_lead(commit);
+}
+
+int commit_run(struct loam_db *db, struct ticket *ticket)
+{
+    struct commit *commit = &db->commit;
+    mutex_lock(&commit->mu);
+    enqueue(commit, ticket);
+    if (commit->has_leader) {
+        struct loam_cond wake;
+        cond_init(&wake);
+        ticket->wake = &wake;
+        while (!ticket->is_done && !ticket->is_chosen) {
+            cond_wait(&wake, &commit->mu);
+        }
+        ticket->wake = NULL;
+        cond_deinit(&wake);
+    } else {
+        commit->has_leader = true;
+        ticket->is_chosen = true;
+    }
+    if (ticket->is_chosen) {
+        lead(db, ticket);
+    }
+    mutex_unlock(&commit->mu);
+    INV(ticket->is_done);
+    return ticket->code;
+}
+
+void commit_enqueue(struct loam_db *db, struct ticket *ticket)
+{
+    PRE(ticket->async != NULL);
+    mutex_lock(&db->commit.mu);
+    enqueue(&db->commit, ticket);
+    if (!db->commit.has_leader) {
+        cond_signal(&db->commit.thread_wake);
+    }
+    mutex_unlock(&db->commit.mu);
+}
+
+bool commit_is_idle(struct loam_db *db)
+{
+    mutex_lock(&db->commit.mu);
+    bool is_idle = !db->commit.has_leader && db->commit.head == NULL;
+    mutex_unlock(&db->commit.mu);
+    return is_idle;
+}
+
+/* Syncs what interval writes have left behind. */
+static void sync_interval(struct loam_db *db)
+{
+    struct loam_outcome outcome = {0};
+    struct ticket ticket = {.durability = LOAM_SYNC, .outcome = &outcome};
+    DISCARD(commit_run(db, &ticket)); /* A failure poisons the handle; nobody waits for this one. */
+}
+
+void *commit_thread_run(void *argument)
+{
+    struct loam_db *db = argument;
+    struct commit *commit = &db->commit;
+    mutex_lock(&commit->mu);
+    for (;;) {
+        if (commit->head != NULL && !commit->has_leader) {
+            commit->has_leader = true;
+            lead(db, NULL);
+        } else if (commit->sync_due_ns != 0 && monotonic_ns() >= commit->sync_due_ns) {
+            commit->sync_due_ns = 0;
+            mutex_unlock(&commit->mu);
+            sync_interval(db);
+            mutex_lock(&commit->mu);
+        } else if (commit->is_stopping && commit->head == NULL) {
+            break;
+        } else if (commit->sync_due_ns != 0) {
+            (void)cond_wait_until(&commit->thread_wake, &commit->mu, commit->sync_due_ns);
+        } else {
+            cond_wait(&commit->thread_wake, &commit->mu);
+        }
+    }
+    mutex_unlock(&commit->mu);
+    return NULL;
+}
+
+void commit_stop(struct loam_db *db)
+{
+    mutex_lock(&db->commit.mu);
+    db->commit.is_stopping = true;
+    cond_signal(&db->commit.thread_wake);
+    mutex_unlock(&db->commit.mu);
+}

@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * db.h - the inside of one database handle: which thread owns what. Floor 4, private to this room.
+ *
+ * Lock order (the whole list is in core/README.md): bucket_mu, then commit.mu, then mu, then
+ * snapshot_mu, then jobs.mu, then obsolete_mu, then log.mu. No lock is held over a file operation;
+ * the commit leader owns the log without one.
+ */
+#ifndef LOAM_DB_DB_H
+#define LOAM_DB_DB_H
+
+#include <stdatomic.h>
+
+#include "base/histogram.h"
+#include "base/thread.h"
+#include "db/commit.h"
+#include "db/jobs.h"
+#include "db/log_ring.h"
+#include "db/state.h"
+#include "env/env.h"
+#include "lsm/cache.h"
+#include "lsm/picker.h"
+#include "lsm/version_set.h"
+
+enum { COMPACTION_THREADS_MAX = 16, BUSY_RUNS_MAX = 256, GET_SAMPLE = 64 };
+
+struct bucket_table;
+
+/* Counters of one handle; relaxed: they order nothing. */
+struct db_counters {
+    _Atomic uint64_t puts;
+    _Atomic uint64_t deletes;
+    _Atomic uint64_t commits;
+    _Atomic uint64_t commit_groups;
+    _Atomic uint64_t scans;
+    _Atomic uint64_t scan_rows;
+    _Atomic uint64_t syncs;
+    _Atomic uint64_t wal_written_bytes;
+    _Atomic uint64_t user_written_bytes;
+    _Atomic uint64_t flushes;
+    _Atomic uint64_t flush_written_bytes;
+    _Atomic uint64_t compactions;
+    _Atomic uint64_t compaction_read_bytes;
+    _Atomic uint64_t compaction_written_bytes;
+    _Atomic uint64_t stalls;
+    _Atomic uint64_t stall_us;
+    _Atomic uint64_t background_errors;
+};
+
+/* Reads are counted on lines of their own, one per thread group, so that counting costs no sharing.
+ */
+enum { READ_SHARD_COUNT = 16 };
+struct CACHE_ALIGNED read_shard {
+    _Atomic uint64_t gets;
+    _Atomic uint64_t misses;
+};
+
+struct loam_db {
+    /* Constant after open. */
+    struct env *env;
+    struct env_dir *dir;
+    char *path;
+    struct loam_options options;
+    struct table_context tables;
+    struct cache *cache;
+    struct version_set *versions;
+    struct picker_options picker;
+    uint64_t opened_at_ms;
+    uint64_t opened_ns;
+
+    /* Atomic: what readers need. state: see state.h. visible_seq: stored with release by the commit
+     * leader after the rows are in the memtable; pairs with the acquire of readers. durable_seq: as
+     * far as the log is synced or tables hold it. */
+    CACHE_ALIGNED _Atomic(struct read_state *) state;
+    _Atomic(struct bucket_table *) buckets; /* See buckets.h. */
+    _Atomic uint64_t visible_seq;
+    _Atomic uint64_t durable_seq;
+    _Atomic bool
+        is_read_only; /* Poisoned, or opened read-only: writes are refused. Never goes back. */
+    _Atomic uint32_t scan_count;
+    _Atomic uint32_t view_count;
+    _Atomic uint32_t queue_count;
+
+    CACHE_ALIGNED struct commit commit;
+
+    /* Protected by mu: background work. */
+    struct loam_mutex mu;
+    struct loam_cond flush_wake;   /* Flush thread: immutable memtables, closing. */
+    struct loam_cond compact_wake; /* Compaction threads: new runs, closing, a forced plan. */
+    struct loam_cond
+        progress; /* Writers and waiters: a flush or compaction ended, an error came. */
+    bool is_closing PROTECTED_BY(mu);
+    uint64_t
+        busy_runs[BUSY_RUNS_MAX] PROTECTED_BY(mu); /* Orders of runs that are being compacted. */
+    size_t busy_run_count PROTECTED_BY(mu);
+    uint32_t compactions_running PROTECTED_BY(mu);
+    uint64_t full_compaction_job PROTECTED_BY(mu); /* Job that wants everything merged; 0 = none. */
+    int background_code
+        PROTECTED_BY(mu); /* Last failure of flush or compaction; LOAM_OK after a success. */
+    struct loam_error background_error PROTECTED_BY(mu);
+    struct loam_error poison PROTECTED_BY(mu); /* First cause; meaningful once is_read_only. */
+    double flush_rate
+        PROTECTED_BY(mu); /* Bytes of memtable per second, smoothed; 0 = not known yet. */
+    double compact_rate PROTECTED_BY(mu); /* Bytes written per second, smoothed. */
+
+    struct loam_mutex obsolete_mu;
+    uint64_t *obsolete_tables PROTECTED_BY(obsolete_mu); /* Files to remove: owned array. */
+    size_t obsolete_count PROTECTED_BY(obsolete_mu);
+    size_t obsolete_capacity PROTECTED_BY(obsolete_mu);
+
+    struct loam_thread flush_thread;
+    struct loam_thread commit_thread;
+    struct loam_thread compaction_threads[COMPACTION_THREADS_MAX];
+    int compaction_thread_count;
+
+    struct loam_mutex
+        bucket_mu; /* Held while a bucket is made or dropped, over the manifest write. */
+
+    struct loam_mutex snapshot_mu;
+    struct loam_snapshot *snapshots PROTECTED_BY(snapshot_mu); /* Oldest first, doubly linked. */
+    struct loam_snapshot *snapshots_last PROTECTED_BY(snapshot_mu);
+    uint64_t snapshot_count PROTECTED_BY(snapshot_mu);
+
+    struct jobs jobs;
+    struct log_ring log;
+
+    struct db_counters counters;
+    struct read_shard read_shards[READ_SHARD_COUNT];
+    struct histogram histograms[LOAM_HISTOGRAM_COUNT];
+};
+
+/* Makes the handle read-only for good and keeps the first cause; later calls change nothing.
+ * Thread: any */
+void db_poison(struct loam_db *db, const struct loam_error *cause);
+/* READ_ONLY with the first cause, or LOAM_OK. */
+NODISCARD int db_check_writable(struct loam_db *db, struct loam_error *err);
+
+static inline void db_count(_Atomic uint64_t *counter, uint64_t n)
+{
+    atomic_fetch_add_explicit(counter, n, memory_order_relaxed);
+}
+
+#endif

@@ -1,0 +1,323 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * group.c - one group through the log: resolve, frame, write, insert, sync, publish.
+ *
+ * The order matters. Rows go into the memtable after the log write, so that a failed write leaves
+ * nothing behind; visible_seq is published after the sync when any member asked for one, so that a
+ * sync write is seen only once durable.
+ */
+#include "db/group.h"
+
+#include <inttypes.h>
+
+#include "base/check.h"
+#include "base/limits.h"
+#include "db/db.h"
+#include "disk/ops.h"
+
+void ticket_decide(struct ticket *ticket, int code, const struct loam_error *cause)
+{
+    ticket->code = code;
+    ticket->is_decided = true;
+    if (cause != NULL && ticket->err != NULL) {
+        *ticket->err = *cause;
+        ticket->err->code = code;
+    }
+}
+
+static void decide_rest(struct ticket *first, int code, const struct loam_error *cause)
+{
+    for (struct ticket *ticket = first; ticket != NULL; ticket = ticket->next) {
+        if (!ticket->is_decided) {
+            ticket_decide(ticket, code, cause);
+        }
+    }
+}
+
+/* A log failure: the handle is finished with writing, and what becomes of these writes nobody can
+ * tell before the store is reopened. */
+static void poison_group(struct loam_db *db, struct ticket *first, const struct loam_error *cause)
+{
+    db_poison(db, cause);
+    struct loam_error unknown = *cause;
+    error_prefix(&unknown, "outcome unknown until the store is reopened");
+    decide_rest(first, LOAM_UNKNOWN_OUTCOME, &unknown);
+}
+
+static int
+check_limits(const struct loam_db *db, const struct loam_batch *batch, struct loam_error *err)
+{
+    if (batch->key_size_max > db->options.key_bytes_max) {
+        return fail(err, LOAM_TOO_LARGE, "key of %zu bytes is over key_bytes_max %u",
+                    batch->key_size_max, db->options.key_bytes_max);
+    }
+    if (batch->value_size_max > db->options.value_bytes_max) {
+        return fail(err, LOAM_TOO_LARGE, "value of %zu bytes is over value_bytes_max %" PRIu64,
+                    batch->value_size_max, db->options.value_bytes_max);
+    }
+    if (loam_batch_bytes(batch) > db->options.batch_bytes_max) {
+        return fail(err, LOAM_TOO_LARGE, "batch of %zu bytes is over batch_bytes_max %" PRIu64,
+                    loam_batch_bytes(batch), db->options.batch_bytes_max);
+    }
+    return LOAM_OK;
+}
+
+/* Keeps what cannot take part out of the group; returns the payload bytes of the rest. */
+static size_t admit(struct loam_db *db, struct ticket *first)
+{
+    size_t bytes = 0;
+    for (struct ticket *ticket = first; ticket != NULL; ticket = ticket->next) {
+        struct loam_error err;
+        int rc = db_check_writable(db, &err);
+        if (rc == LOAM_OK && ticket->batch != NULL) {
+            rc = check_limits(db, ticket->batch, &err);
+        }
+        if (rc != LOAM_OK) {
+            ticket_decide(ticket, rc, &err);
+        } else if (ticket->batch != NULL) {
+            bytes += loam_batch_bytes(ticket->batch) + RECORD_HEADER_SIZE;
+        }
+    }
+    return bytes;
+}
+
+static int
+overlay_payload(struct overlay *overlay, const struct ticket *ticket, struct loam_error *err)
+{
+    const char *cursor = ticket->payload.data;
+    const char *limit = cursor + ticket->payload.size;
+    struct entry entry;
+    for (uint32_t i = 0; i < ticket->count; i++) {
+        INV(ops_next(&cursor, limit, &entry) == LOAM_OK);
+        entry.seq = ticket->first_seq + i;
+        TRY(overlay_add(overlay, &entry, err));
+    }
+    return LOAM_OK;
+}
+
+/* A ticket that was refused half-way may have left rows in the overlay: builds it anew from those
+ * before it. */
+static int overlay_rebuild(struct loam_db *db,
+                           const struct ticket *first,
+                           const struct ticket *limit,
+                           struct loam_error *err)
+{
+    overlay_clear(&db->commit.overlay);
+    for (const struct ticket *ticket = first; ticket != limit; ticket = ticket->next) {
+        if (!ticket->is_decided && ticket->count > 0) {
+            TRY(overlay_payload(&db->commit.overlay, ticket, err));
+        }
+    }
+    return LOAM_OK;
+}
+
+/* Resolves and frames one ticket at seq. Decides it on failure. */
+static void
+frame_ticket(struct loam_db *db, struct ticket *ticket, uint64_t seq, bool needs_overlay)
+{
+    struct loam_error err = {0};
+    ticket->first_seq = seq;
+    resolve_ticket(db, ticket);
+    if (ticket->is_decided) {
+        return;
+    }
+    int rc = LOAM_OK;
+    if (SEQ_MAX - seq < ticket->count) {
+        rc = fail(&err, LOAM_READ_ONLY, "sequence numbers are used up");
+    }
+    if (rc == LOAM_OK && needs_overlay && !resolve_reads(ticket->batch)) {
+        rc =
+            overlay_payload(&db->commit.overlay, ticket, &err); /* resolve_ticket() adds its own. */
+    }
+    if (rc == LOAM_OK) {
+        rc = wal_writer_add(db->commit.wal, seq, ticket->count, ticket->payload.data,
+                            ticket->payload.size, &err);
+    }
+    if (rc != LOAM_OK) {
+        ticket_decide(ticket, rc, &err);
+    }
+}
+
+/* Resolves and frames every open ticket; sequence numbers are given out in order. Returns how many
+ * operations were framed. */
+static uint64_t frame(struct loam_db *db, struct ticket *first)
+{
+    struct commit *commit = &db->commit;
+    uint64_t seq = commit->next_seq;
+    bool needs_overlay = false;
+    for (struct ticket *ticket = first; ticket != NULL && !needs_overlay; ticket = ticket->next) {
+        needs_overlay =
+            !ticket->is_decided && ticket->batch != NULL && resolve_reads(ticket->batch);
+    }
+    overlay_clear(&commit->overlay);
+    int overlay_rc = LOAM_OK;
+    struct loam_error err = {0};
+    for (struct ticket *ticket = first; ticket != NULL; ticket = ticket->next) {
+        if (ticket->is_decided || ticket->batch == NULL || ticket->batch->count == 0) {
+            continue;
+        }
+        if (overlay_rc != LOAM_OK) {
+            ticket_decide(ticket, overlay_rc, &err);
+            continue;
+        }
+        frame_ticket(db, ticket, seq, needs_overlay);
+        if (ticket->is_decided && needs_overlay) {
+            overlay_rc = overlay_rebuild(db, first, ticket, &err);
+        } else if (!ticket->is_decided) {
+            seq += ticket->count;
+        }
+    }
+    uint64_t framed = seq - commit->next_seq;
+    commit->next_seq = seq;
+    return framed;
+}
+
+static int insert_ticket(struct loam_db *db, const struct ticket *ticket, struct loam_error *err)
+{
+    const char *cursor = ticket->payload.data;
+    const char *limit = cursor + ticket->payload.size;
+    struct entry entry;
+    uint64_t deletes = 0;
+    for (uint32_t i = 0; i < ticket->count; i++) {
+        INV(ops_next(&cursor, limit, &entry) == LOAM_OK);
+        entry.seq = ticket->first_seq + i;
+        TRY(memtable_insert(db->commit.memtable, &entry, err));
+        deletes += entry.kind == ENTRY_DELETE;
+    }
+    INV(cursor == limit);
+    db_count(&db->counters.deletes, deletes);
+    db_count(&db->counters.puts, ticket->count - deletes);
+    db_count(&db->counters.user_written_bytes, ticket->batch->user_bytes);
+    return LOAM_OK;
+}
+
+static int insert_group(struct loam_db *db, const struct ticket *first, struct loam_error *err)
+{
+    uint64_t commits = 0;
+    for (const struct ticket *ticket = first; ticket != NULL; ticket = ticket->next) {
+        if (!ticket->is_decided && ticket->count > 0) {
+            TRY(insert_ticket(db, ticket, err));
+            commits++;
+        }
+    }
+    db_count(&db->counters.commits, commits);
+    db_count(&db->counters.commit_groups, 1);
+    return LOAM_OK;
+}
+
+static bool wants_sync(const struct ticket *first)
+{
+    for (const struct ticket *ticket = first; ticket != NULL; ticket = ticket->next) {
+        if (!ticket->is_decided && ticket->durability == LOAM_SYNC) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static int sync_log(struct loam_db *db, struct loam_error *err)
+{
+    struct wal_writer *wal = db->commit.wal;
+    if (wal_writer_durable(wal) == wal_writer_size(wal)) {
+        return LOAM_OK;
+    }
+    uint64_t start = monotonic_ns();
+    TRY(wal_writer_sync(wal, err));
+    histogram_add(&db->histograms[LOAM_HISTOGRAM_SYNC], monotonic_ns() - start);
+    db_count(&db->counters.syncs, 1);
+    return LOAM_OK;
+}
+
+/* Interval writes: the commit thread syncs them when they get old, or at once when they have become
+ * many. */
+static void schedule_sync(struct loam_db *db, const struct ticket *first)
+{
+    struct commit *commit = &db->commit;
+    bool has_interval = false;
+    for (const struct ticket *ticket = first; ticket != NULL; ticket = ticket->next) {
+        has_interval |= !ticket->is_decided && ticket->durability == LOAM_INTERVAL;
+    }
+    if (!has_interval) {
+        return;
+    }
+    uint64_t unsynced = wal_writer_size(commit->wal) - wal_writer_durable(commit->wal);
+    bool is_due = unsynced >= db->options.sync_batch_bytes;
+    mutex_lock(&commit->mu);
+    if (commit->sync_due_ns == 0 || is_due) {
+        uint64_t now = monotonic_ns();
+        commit->sync_due_ns = is_due ? now : now + (uint64_t)db->options.sync_interval_ms * 1000000;
+        cond_signal(&commit->thread_wake);
+    }
+    mutex_unlock(&commit->mu);
+}
+
+static void publish(struct loam_db *db, struct ticket *first, bool is_durable)
+{
+    uint64_t last = db->commit.next_seq - 1;
+    /* Release: pairs with readers' acquire; the rows are in the memtable. */
+    atomic_store_explicit(&db->visible_seq, last, memory_order_release);
+    if (is_durable) {
+        atomic_store_explicit(&db->durable_seq, last, memory_order_release);
+    }
+    for (struct ticket *ticket = first; ticket != NULL; ticket = ticket->next) {
+        if (!ticket->is_decided) {
+            ticket->code = LOAM_OK;
+            ticket->outcome->seq = ticket->count == 0 ? 0 : ticket->first_seq + ticket->count - 1;
+        }
+    }
+}
+
+static void commit_group(struct loam_db *db, struct ticket *first)
+{
+    struct commit *commit = &db->commit;
+    struct loam_error err = {0};
+    uint64_t framed = frame(db, first);
+    if (framed > 0) {
+        uint64_t before = wal_writer_size(commit->wal);
+        if (wal_writer_write(commit->wal, &err) != LOAM_OK ||
+            insert_group(db, first, &err) != LOAM_OK) {
+            poison_group(db, first, &err);
+            return;
+        }
+        db_count(&db->counters.wal_written_bytes, wal_writer_size(commit->wal) - before);
+    }
+    bool is_sync = wants_sync(first);
+    if (is_sync && sync_log(db, &err) != LOAM_OK) {
+        poison_group(db, first, &err);
+        return;
+    }
+    publish(db, first, is_sync);
+    schedule_sync(db, first);
+}
+
+void group_process(struct loam_db *db, struct ticket *first)
+{
+    uint64_t start = monotonic_ns();
+    struct loam_error err = {0};
+    size_t bytes = admit(db, first);
+    bool is_rotation = false;
+    bool is_any_open = false;
+    for (const struct ticket *ticket = first; ticket != NULL; ticket = ticket->next) {
+        is_rotation |= !ticket->is_decided && ticket->wants_rotation;
+        is_any_open |= !ticket->is_decided;
+    }
+    if (!is_any_open) {
+        return; /* Above all after a poison: publishing would show rows whose outcome is unknown. */
+    }
+    int rc = LOAM_OK;
+    if (is_rotation && memtable_count(db->commit.memtable) > 0) {
+        rc = rotate(db, 0, &err);
+    }
+    if (rc == LOAM_OK) {
+        rc = room_make(db, first, bytes, &err);
+    }
+    if (rc != LOAM_OK) {
+        decide_rest(first, rc, &err);
+    } else if (db->commit.wal != NULL) {
+        commit_group(db, first);
+    }
+    histogram_add(&db->histograms[LOAM_HISTOGRAM_WRITE], monotonic_ns() - start);
+    for (struct ticket *ticket = first; ticket != NULL; ticket = ticket->next) {
+        loam_buffer_free(&ticket->resolved);
+    }
+}

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * recover.h - from what the manifest names to a state that serves. Floor 4. Only during open.
+ *
+ *   replay every live log in order into memtables -> write them to tables, synced -> one manifest
+ * edit: tables in, logs out, a new log in
+ *
+ * Nothing that was only replayed is ever served: after a failed fsync the page cache may show bytes
+ * that are not on the disk. Interrupted anywhere it can be repeated: until the edit is durable the
+ * manifest names the old logs, and new tables are orphans.
+ */
+#ifndef LOAM_DB_RECOVER_H
+#define LOAM_DB_RECOVER_H
+
+#include "db/background.h"
+
+/* What replay found. */
+struct recovery {
+    struct memtable *memtable;      /* Rows not yet in a table; owned. */
+    struct compaction_job *flushed; /* Finished flushes of earlier memtables: owned array. */
+    size_t flushed_count;
+    uint64_t logs[LIVE_LOGS_MAX]; /* The replayed logs, in order. */
+    size_t log_count;
+    uint64_t last_seq;
+    uint64_t rows;
+    bool was_clean;  /* Every log sealed. */
+    bool is_stopped; /* Prefix mode: damage was met, what follows it is left out. */
+};
+
+/* Replays the logs; large ones are flushed to tables on the way. Errors: CORRUPT, IO, NO_SPACE,
+ * NO_MEMORY. */
+NODISCARD int recover_replay(struct loam_db *db, struct recovery *recovery, struct loam_error *err);
+/* Flushes what is left, begins a new log and makes all of it durable in the manifest. Publishes the
+ * first state. */
+NODISCARD int
+recover_install(struct loam_db *db, struct recovery *recovery, struct loam_error *err);
+/* Publishes a first state with this active memtable over the current version. */
+NODISCARD int recover_publish(struct loam_db *db, struct memtable *active, struct loam_error *err);
+/* A failed recovery removes the tables it has written. */
+void recovery_deinit(struct loam_db *db, struct recovery *recovery, bool is_failed);
+
+#endif

@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * room.c - makes room for a group before it is framed: pacing, rotation, and the honest answer when
+ * that would take too long.
+ */
+#include <inttypes.h>
+#include <time.h>
+
+#include "base/check.h"
+#include "db/db.h"
+#include "db/group.h"
+#include "db/pace.h"
+
+enum {
+    RUNS_SOFT = 12, /* Sorted runs from which on writers are paced by compaction. */
+    RUNS_HARD = 32,
+    SLEEP_MIN_NS = 1000000, /* Owed time is slept in pieces that a timer can keep. */
+    SLEEP_MAX_NS = 10000000,
+    WAIT_STEP_NS = 20000000, /* How often a waiting leader looks at deadlines. */
+};
+
+static size_t backlog_bytes(const struct read_state *state)
+{
+    size_t bytes = memtable_bytes(state->active);
+    for (size_t i = 0; i < state->immutable_count; i++) {
+        bytes += memtable_bytes(state->immutable[i]);
+    }
+    return bytes;
+}
+
+static void sleep_ns(uint64_t ns)
+{
+    struct timespec span = {.tv_sec = (time_t)(ns / 1000000000),
+                            .tv_nsec = (long)(ns % 1000000000)};
+    (void)nanosleep(&span, NULL);
+}
+
+/* Slows the writers down while flush or compaction is behind. */
+static void pace(struct loam_db *db, size_t bytes)
+{
+    epoch_enter();
+    const struct read_state *state = state_get(db);
+    size_t immutable_count = state->immutable_count;
+    struct pace_input input = {
+        .run_count = (uint32_t)state->version->run_count,
+        .run_soft = RUNS_SOFT,
+        .run_hard = RUNS_HARD,
+        .room_bytes = db->options.memtable_bytes * (IMMUTABLE_COUNT_MAX + 1),
+    };
+    if (immutable_count == 0 && input.run_count <= RUNS_SOFT) {
+        epoch_exit();
+        return;
+    }
+    input.backlog_bytes = backlog_bytes(state);
+    epoch_exit();
+    mutex_lock(&db->mu);
+    input.flush_rate = db->flush_rate;
+    input.compact_rate = db->compact_rate;
+    mutex_unlock(&db->mu);
+    db->commit.owed_ns += pace_delay_ns(&input, bytes);
+    if (db->commit.owed_ns >= SLEEP_MIN_NS) {
+        uint64_t span = db->commit.owed_ns < SLEEP_MAX_NS ? db->commit.owed_ns : SLEEP_MAX_NS;
+        db->commit.owed_ns = 0;
+        db_count(&db->counters.stalls, 1);
+        db_count(&db->counters.stall_us, span / 1000);
+        sleep_ns(span);
+    }
+}
+
+/* Milliseconds until the flush thread will have freed a memtable, by its measured rate. */
+static uint32_t predicted_wait_ms(struct loam_db *db) REQUIRES(db->mu)
+{
+    double rate = db->flush_rate > 0 ? db->flush_rate : 64.0 * 1024 * 1024;
+    double ms = (double)db->options.memtable_bytes / rate * 1000 + 1;
+    return ms > 60000 ? 60000 : (uint32_t)ms;
+}
+
+/* Decides every ticket that cannot wait so long; returns whether any is left. */
+static bool drop_impatient(struct ticket *first, uint32_t wait_ms)
+{
+    uint64_t ready_ns = monotonic_ns() + (uint64_t)wait_ms * 1000000;
+    bool is_any_left = false;
+    for (struct ticket *ticket = first; ticket != NULL; ticket = ticket->next) {
+        if (ticket->is_decided) {
+            continue;
+        }
+        if (ticket->deadline_ns != 0 && ticket->deadline_ns < ready_ns) {
+            struct loam_error err;
+            ticket->outcome->stall_ms = wait_ms;
+            ticket_decide(ticket,
+                          fail(&err, LOAM_STALLED,
+                               "writes wait for a flush: about %u ms, over the deadline", wait_ms),
+                          &err);
+        } else {
+            is_any_left = true;
+        }
+    }
+    return is_any_left;
+}
+
+/* Waits until one more memtable may become immutable. */
+static int wait_for_flush(struct loam_db *db, struct ticket *first, struct loam_error *err)
+{
+    int rc = LOAM_OK;
+    uint64_t start = monotonic_ns();
+    bool has_waited = false;
+    mutex_lock(&db->mu);
+    while (state_get(db)->immutable_count >= IMMUTABLE_COUNT_MAX) {
+        if (db->background_code != LOAM_OK) {
+            *err = db->background_error;
+            error_prefix(err, "no room for writes, the memtable cannot be flushed");
+            rc = db->background_code == LOAM_NO_SPACE ? LOAM_NO_SPACE : LOAM_STALLED;
+            break;
+        }
+        uint32_t wait_ms = predicted_wait_ms(db);
+        if (!drop_impatient(first, wait_ms)) {
+            break;
+        }
+        has_waited = true;
+        (void)cond_wait_until(&db->progress, &db->mu, monotonic_ns() + WAIT_STEP_NS);
+    }
+    mutex_unlock(&db->mu);
+    if (has_waited) {
+        db_count(&db->counters.stalls, 1);
+        db_count(&db->counters.stall_us, (monotonic_ns() - start) / 1000);
+    }
+    return rc;
+}
+
+int room_make(struct loam_db *db, struct ticket *first, size_t bytes, struct loam_error *err)
+{
+    struct commit *commit = &db->commit;
+    if (bytes == 0) {
+        return LOAM_OK;
+    }
+    pace(db, bytes);
+    bool is_full = memtable_bytes(commit->memtable) >= db->options.memtable_bytes;
+    bool is_empty = memtable_count(commit->memtable) == 0;
+    if (commit->wal != NULL && !is_full &&
+        (is_empty || wal_writer_size(commit->wal) + bytes <= commit->wal_limit)) {
+        return LOAM_OK;
+    }
+    if (!is_empty) {
+        TRY(wait_for_flush(db, first, err));
+        if (state_get(db)->immutable_count >= IMMUTABLE_COUNT_MAX) {
+            return LOAM_OK; /* Every ticket was decided as stalled. */
+        }
+    }
+    return rotate(db, bytes, err);
+}

@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * rotate.c - from one log and memtable to the next.
+ *
+ *   seal the log (end record, sync) -> create the next log, synced, in its directory -> manifest
+ * edit that names it -> publish the state with the new memtable -> wake the flush thread
+ *
+ * So no write is ever acknowledged out of a log before everything in the logs before it is durable:
+ * logs have no holes. A failed create (disk full) leaves the old log sealed and commit.wal NULL;
+ * the next write tries again.
+ */
+#include <inttypes.h>
+
+#include "base/check.h"
+#include "db/background.h"
+#include "db/db.h"
+#include "db/group.h"
+#include "disk/file_name.h"
+
+enum { WAL_ALLOCATE_MIN = 1 << 20 };
+
+static int seal(struct loam_db *db, struct loam_error *err)
+{
+    struct commit *commit = &db->commit;
+    if (commit->wal == NULL) {
+        return LOAM_OK;
+    }
+    int rc = wal_writer_seal(commit->wal, err);
+    if (rc == LOAM_OK) {
+        commit->link = wal_writer_link(commit->wal);
+        atomic_store_explicit(&db->durable_seq, commit->next_seq - 1, memory_order_release);
+    }
+    KEEP_FIRST(rc, wal_writer_close(commit->wal, err));
+    commit->wal = NULL;
+    if (rc != LOAM_OK) {
+        db_poison(db, err);
+    }
+    return rc;
+}
+
+/* Space to reserve for a log: a quarter above the memtable, less on a small disk. */
+static uint64_t allocation(struct loam_db *db, uint64_t bytes_min)
+{
+    uint64_t wanted = db->options.memtable_bytes + db->options.memtable_bytes / 4;
+    wanted = wanted < WAL_ALLOCATE_MIN ? WAL_ALLOCATE_MIN : wanted;
+    uint64_t free_bytes = UINT64_MAX;
+    if (env_free_bytes(db->dir, &free_bytes, NULL) == LOAM_OK && wanted > free_bytes / 8) {
+        wanted = free_bytes / 8;
+    }
+    uint64_t needed = bytes_min + bytes_min / 8 + WAL_ALLOCATE_MIN;
+    return wanted > needed ? wanted : needed;
+}
+
+int log_begin(struct loam_db *db,
+              uint64_t bytes_min,
+              struct manifest_edit *edit,
+              struct loam_error *err)
+{
+    struct commit *commit = &db->commit;
+    uint64_t number = version_set_next_file(db->versions);
+    uint64_t limit = allocation(db, bytes_min);
+    struct wal_writer *wal = NULL;
+    int rc = wal_writer_open(db->dir, number, &db->tables.id, &commit->link, limit, &wal, err);
+    if (rc != LOAM_OK) {
+        char name[FILE_NAME_SIZE];
+        file_name_make(FILE_WAL, number, name);
+        DISCARD(env_remove(db->dir, name,
+                           NULL)); /* An orphan otherwise; the first error is what counts. */
+        return rc;
+    }
+    rc = manifest_edit_add_log(edit, number, err);
+    if (rc == LOAM_OK) {
+        manifest_edit_set_last_seq(edit, commit->next_seq - 1);
+        rc = version_set_apply(db->versions, edit, err);
+        if (rc != LOAM_OK) {
+            db_poison(db, err);
+        }
+    }
+    if (rc != LOAM_OK) {
+        DISCARD(wal_writer_close(wal, NULL));
+        return rc;
+    }
+    commit->wal = wal;
+    commit->wal_number = number;
+    commit->wal_limit = limit;
+    return LOAM_OK;
+}
+
+int rotate(struct loam_db *db, uint64_t wal_bytes_min, struct loam_error *err)
+{
+    TRY(seal(db, err));
+    struct manifest_edit *edit = manifest_edit_new();
+    if (edit == NULL) {
+        return mem_fail(err, 1);
+    }
+    int rc = log_begin(db, wal_bytes_min, edit, err);
+    manifest_edit_free(edit);
+    TRY(rc);
+    rc = memtable_switch(db, err);
+    if (rc != LOAM_OK) {
+        /* The new log is empty and named: seal it again at the next attempt. */
+        db_poison(db, err);
+    }
+    return rc;
+}
+
+int memtable_switch(struct loam_db *db, struct loam_error *err)
+{
+    struct commit *commit = &db->commit;
+    struct memtable *fresh = memtable_new(commit->wal_number);
+    if (fresh == NULL) {
+        return mem_fail(err, 1);
+    }
+    mutex_lock(&db->mu);
+    struct read_state *old = state_get(db);
+    struct memtable *immutable[IMMUTABLE_COUNT_MAX];
+    size_t count = 0;
+    if (memtable_count(old->active) > 0) {
+        immutable[count++] = old->active;
+    }
+    for (size_t i = 0; i < old->immutable_count; i++) {
+        INV(count < IMMUTABLE_COUNT_MAX);
+        immutable[count++] = old->immutable[i];
+    }
+    struct read_state *state = NULL;
+    int rc = state_new(fresh, immutable, count, old->version, &state, err);
+    if (rc == LOAM_OK) {
+        state_publish(db, state);
+        commit->memtable = fresh;
+        cache_fit(db, count);
+        cond_signal(&db->flush_wake);
+    }
+    mutex_unlock(&db->mu);
+    memtable_unref(fresh); /* The state has its own. */
+    return rc;
+}

@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: MIT */
+/* state.c - publishing and looking through memtables and version. */
+#include "db/state.h"
+
+#include "base/check.h"
+#include "base/memory.h"
+#include "db/db.h"
+
+int state_new(struct memtable *active,
+              struct memtable *const *immutable,
+              size_t immutable_count,
+              struct version *version,
+              struct read_state **out,
+              struct loam_error *err)
+{
+    PRE(immutable_count <= IMMUTABLE_COUNT_MAX);
+    struct read_state *state = mem_zalloc(1, sizeof(*state));
+    if (state == NULL) {
+        return mem_fail(err, sizeof(*state));
+    }
+    atomic_init(&state->refs, 1);
+    state->active = active;
+    memtable_ref(active);
+    for (size_t i = 0; i < immutable_count; i++) {
+        state->immutable[i] = immutable[i];
+        memtable_ref(immutable[i]);
+    }
+    state->immutable_count = immutable_count;
+    state->version = version;
+    version_ref(version);
+    *out = state;
+    return LOAM_OK;
+}
+
+void state_ref(struct read_state *state)
+{
+    uint32_t before = atomic_fetch_add_explicit(&state->refs, 1, memory_order_relaxed);
+    INV(before > 0);
+}
+
+void state_unref(struct read_state *state)
+{
+    if (state == NULL || atomic_fetch_sub_explicit(&state->refs, 1, memory_order_acq_rel) != 1) {
+        return;
+    }
+    memtable_unref(state->active);
+    for (size_t i = 0; i < state->immutable_count; i++) {
+        memtable_unref(state->immutable[i]);
+    }
+    version_unref(state->version);
+    mem_free(state);
+}
+
+static void state_release(struct epoch_item *item)
+{
+    state_unref((struct read_state *)item);
+}
+
+_Static_assert(offsetof(struct read_state, epoch_item) == 0, "state_release casts");
+
+void state_publish(struct loam_db *db, struct read_state *state)
+{
+    /* Release: pairs with the acquire in state_get(). */
+    struct read_state *old = atomic_exchange_explicit(&db->state, state, memory_order_acq_rel);
+    if (old != NULL) {
+        epoch_retire(&old->epoch_item, state_release);
+    }
+}
+
+struct read_state *state_get(struct loam_db *db)
+{
+    return atomic_load_explicit(&db->state, memory_order_acquire);
+}
+
+struct read_state *state_get_at_newest(struct loam_db *db, uint64_t *seq)
+{
+    epoch_enter();
+    for (;;) {
+        struct read_state *state = state_get(db);
+        *seq = atomic_load_explicit(&db->visible_seq, memory_order_acquire);
+        /* Unchanged around the load: every row up to seq went into memtables of this state. */
+        if (state == atomic_load_explicit(&db->state, memory_order_acquire)) {
+            state_ref(state);
+            epoch_exit();
+            return state;
+        }
+    }
+}
+
+int state_lookup(const struct read_state *state,
+                 struct slice key,
+                 uint64_t snapshot_seq,
+                 struct entry *out,
+                 struct block **pin,
+                 struct loam_error *err)
+{
+    uint64_t hash = table_key_hash(key);
+    if (memtable_get(state->active, key, hash, snapshot_seq, out)) {
+        return LOAM_OK;
+    }
+    for (size_t i = 0; i < state->immutable_count; i++) {
+        if (memtable_get(state->immutable[i], key, hash, snapshot_seq, out)) {
+            return LOAM_OK;
+        }
+    }
+    return version_get(state->version, key, hash, snapshot_seq, out, pin, err);
+}
