@@ -262,18 +262,23 @@ static void compact_one(struct compacting *work) NO_THREAD_CHECK
             db,
             &err)); /* Out of memory: readers go on with the old version until the next change. */
     }
-    uint64_t job = work->job;
+    if (work->job != 0) {
+        jobs_end(&db->jobs, work->job, rc, rc == LOAM_OK ? NULL : err.text);
+    }
     end(work);
     cond_broadcast(&db->progress);
     cond_broadcast(&db->compact_wake);
     if (rc != LOAM_OK && rc != LOAM_CANCELLED && !db->is_closing) {
         (void)cond_wait_until(&db->compact_wake, &db->mu, monotonic_ns() + RETRY_NS);
     }
-    if (job != 0) {
-        mutex_unlock(&db->mu);
-        jobs_end(&db->jobs, job, rc, rc == LOAM_OK ? NULL : err.text);
-        mutex_lock(&db->mu);
-    }
+}
+
+/* After a failed manifest write nothing is compacted any more: whoever waits for a job must hear
+ * it. */
+static void refuse_job(struct loam_db *db, const struct loam_error *cause) REQUIRES(db->mu)
+{
+    jobs_end(&db->jobs, db->full_compaction_job, LOAM_READ_ONLY, cause->text);
+    db->full_compaction_job = 0;
 }
 
 void *compaction_thread_run(void *argument)
@@ -282,7 +287,11 @@ void *compaction_thread_run(void *argument)
     mutex_lock(&db->mu);
     while (!db->is_closing) {
         struct compacting work;
-        if (!version_set_failed(db->versions, NULL) && begin(db, &work)) {
+        struct loam_error cause;
+        if (version_set_failed(db->versions, &cause)) {
+            refuse_job(db, &cause);
+            (void)cond_wait_until(&db->compact_wake, &db->mu, monotonic_ns() + IDLE_NS);
+        } else if (begin(db, &work)) {
             compact_one(&work);
         } else {
             (void)cond_wait_until(&db->compact_wake, &db->mu, monotonic_ns() + IDLE_NS);

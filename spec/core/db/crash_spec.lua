@@ -57,7 +57,7 @@ describe("db crash #crash", function()
 
   for _, mode in ipairs(MODES) do
     it("leaves a prefix that holds every durable commit: " .. mode .. " (C01 C03 C05)", function()
-      for _, n in ipairs(crash_points(total_ops(), 40, 43)) do
+      for _, n in ipairs(crash_points(total_ops(), 100, 3)) do
         local files = fault.new(n)
         local result = run_until_crash(files, n)
         reboot(files, mode, n)
