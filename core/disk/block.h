@@ -57,7 +57,7 @@ struct block {
 /* The bytes of the block, writable until it is validated. */
 static inline char *block_data(const struct block *block)
 {
-    return (char *)(uintptr_t)block + sizeof(struct block);
+    return (char *)block + sizeof(*block);
 }
 
 /* Checks the structure of a block whose data is filled: every length and offset, kinds, order of

@@ -87,7 +87,7 @@ static void insert(
     }
     uint32_t slot = fingerprint_of(index, hash) | at;
     INV(slot != POINT_EMPTY);
-    put_u32(lines + (size_t)line * POINT_LINE_SIZE + 4u * fill[line], slot);
+    put_u32(lines + (size_t)line * POINT_LINE_SIZE + 4 * (size_t)fill[line], slot);
     fill[line]++;
 }
 
@@ -99,7 +99,7 @@ int point_builder_finish(const struct point_builder *builder,
     PRE(block_count > 0 && builder->key_count > 0);
     unsigned row_bits = bits_of(builder->row_max);
     unsigned block_bits = bits_of(block_count - 1);
-    uint64_t line_slots = POINT_LINE_SLOTS * LOAD_NUMERATOR;
+    uint64_t line_slots = (uint64_t)POINT_LINE_SLOTS * LOAD_NUMERATOR;
     uint64_t line_count = (builder->key_count * LOAD_DENOMINATOR + line_slots - 1) / line_slots;
     struct point_index index = {0};
     if (row_bits + block_bits + FINGERPRINT_BITS_MIN > 32 || line_count > UINT32_MAX) {

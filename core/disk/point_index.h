@@ -21,7 +21,7 @@
 
 /* Constant once made. */
 struct point_index {
-    const char *lines; /* 64-byte aligned; NULL: the table has no point index. */
+    char *lines; /* 64-byte aligned; NULL: the table has no point index. */
     uint32_t line_count;
     uint8_t row_bits;
     uint8_t block_bits; /* The rest of 32 bits is fingerprint. */

@@ -330,7 +330,7 @@ point_put(struct table_builder *builder, struct table_handle *handle, struct loa
     builder->properties.point_block_bits = point.block_bits;
     struct slice lines = slice_make(point.lines, (size_t)point.line_count * POINT_LINE_SIZE);
     int rc = block_put(builder, lines, LOAM_COMPRESS_NONE, handle, err);
-    mem_free((void *)(uintptr_t)point.lines);
+    mem_free(point.lines);
     return rc;
 }
 

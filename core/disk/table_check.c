@@ -20,6 +20,8 @@ struct walk {
     struct loam_buffer last; /* Key of the last row. */
     struct loam_buffer key;
     uint64_t block_offset;
+    uint64_t digest; /* Of all rows, when wanted. */
+    bool is_digest_wanted;
 };
 
 static int damaged(const struct walk *walk, const char *what, struct loam_error *err)
@@ -129,15 +131,11 @@ static int row_walk(struct walk *walk,
     struct slice key = buf_slice(&walk->key);
     struct table_meta *seen = &walk->seen;
     bool is_first = seen->row_count == 0;
-    int order =
-        is_first ? -1 : entry_position_cmp(buf_slice(&walk->last), walk->last_seq, key, row->seq);
-    if (order >= 0) {
+    int order = is_first ? -1 : slice_cmp(buf_slice(&walk->last), key);
+    if (order > 0 || (order == 0 && walk->last_seq <= row->seq)) {
         return damaged(walk, "rows are out of order", err);
     }
-    if (block_index_find(&reader->index, key, row->seq) != block_index) {
-        return damaged(walk, "the block index leads elsewhere", err);
-    }
-    if (is_first || !slice_equal(buf_slice(&walk->last), key)) {
+    if (order != 0) {
         walk->key_count++;
         if (!bucket_is_listed(reader, get_u32_be(key.data))) {
             return damaged(walk, "a bucket id is missing in the properties", err);
@@ -153,6 +151,15 @@ static int row_walk(struct walk *walk,
     seen->seq_min = is_first || row->seq < seen->seq_min ? row->seq : seen->seq_min;
     seen->seq_max = row->seq > seen->seq_max ? row->seq : seen->seq_max;
     walk->last_seq = row->seq;
+    if (walk->is_digest_wanted) {
+        const struct entry entry = {.key = key,
+                                    .value = row->value,
+                                    .seq = row->seq,
+                                    .expire_at_ms = row->expire_at_ms,
+                                    .content_type = row->content_type,
+                                    .kind = row->kind};
+        walk->digest += table_row_digest(&entry);
+    }
     return LOAM_OK;
 }
 
@@ -169,6 +176,11 @@ static int block_walk(struct walk *walk,
         TRY(buf_assign(&walk->key, block->prefix.data, block->prefix.size, err));
         TRY(buf_append(&walk->key, row.suffix.data, row.suffix.size, err));
         TRY(row_walk(walk, &row, block_index, i, err));
+        /* The search is monotone: what holds at both ends holds between them. */
+        if ((i == 0 || i + 1 == block->row_count) &&
+            block_index_find(&walk->reader->index, buf_slice(&walk->key), row.seq) != block_index) {
+            return damaged(walk, "the block index leads elsewhere", err);
+        }
         struct loam_buffer last = walk->last;
         walk->last = walk->key;
         walk->key = last;
@@ -211,9 +223,24 @@ out:
     return rc;
 }
 
+uint64_t table_row_digest(const struct entry *entry)
+{
+    uint64_t place = entry->seq << 3 ^ entry->kind ^ (uint64_t)entry->content_type << 48;
+    uint64_t hash = checksum_64(entry->key.data, entry->key.size, place);
+    return checksum_64(entry->value.data, entry->value.size, hash ^ entry->expire_at_ms);
+}
+
 int table_reader_check(const struct table_reader *reader,
                        const struct table_meta *meta,
                        struct loam_error *err)
+{
+    return table_reader_check_rows(reader, meta, NULL, err);
+}
+
+int table_reader_check_rows(const struct table_reader *reader,
+                            const struct table_meta *meta,
+                            uint64_t *out_digest,
+                            struct loam_error *err)
 {
     TRY(hash_check(reader, meta->hash, err));
     TRY(meta_check(reader, &reader->properties.meta, meta, "the manifest", err));
@@ -221,11 +248,14 @@ int table_reader_check(const struct table_reader *reader,
         return fail(err, LOAM_CORRUPT, "%s at offset %" PRIu64 ": point index does not verify",
                     reader->name, reader->footer.point.offset);
     }
-    struct walk walk = {.reader = reader};
+    struct walk walk = {.reader = reader, .is_digest_wanted = out_digest != NULL};
     struct table_window window = {0};
     int rc = rows_check(&walk, &window, err);
     table_window_deinit(&window);
     loam_buffer_free(&walk.last);
     loam_buffer_free(&walk.key);
+    if (rc == LOAM_OK && out_digest != NULL) {
+        *out_digest = walk.digest;
+    }
     return rc;
 }

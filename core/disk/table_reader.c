@@ -193,7 +193,7 @@ void table_reader_close(struct table_reader *reader)
     /* Nothing was written through it: a failing close loses nothing. */
     (void)!env_close(reader->file, NULL);
     block_index_deinit(&reader->index);
-    mem_free((void *)(uintptr_t)reader->point.lines);
+    mem_free(reader->point.lines);
     loam_buffer_free(&reader->property_bytes);
     mem_free(reader->bucket_ids);
     mem_free(reader);

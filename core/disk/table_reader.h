@@ -17,6 +17,14 @@
 
 /* ffi: begin */
 struct table_reader;
+/* As table_reader_check(), and sums up table_row_digest() of all rows: who wrote the table compares
+ * it with the sum over what it added. */
+NODISCARD int table_reader_check_rows(const struct table_reader *reader,
+                                      const struct table_meta *meta,
+                                      uint64_t *out_digest,
+                                      struct loam_error *err);
+/* A hash of everything in a row. */
+uint64_t table_row_digest(const struct entry *entry);
 
 /* Opens and verifies everything but the data blocks; size is what the manifest says (another =
  * CORRUPT). Released with table_reader_close(). */

@@ -8,15 +8,16 @@
  * expired rows when nothing older can exist below (is_bottom) and no snapshot needs them; drops
  * rows of dead buckets. An expired row that may hide an older one becomes a delete. All decisions
  * are in compaction_keep.h. It checks input order, counts rows in and out, and verifies each output
- * by reading it back. Does not touch the manifest: the caller applies the edit.
+ * by reading it back: its own checks, and a digest of its rows against that of what was added. Does
+ * not touch the manifest: the caller applies the edit.
  */
 #ifndef LOAM_LSM_COMPACTION_H
 #define LOAM_LSM_COMPACTION_H
 
 #include "disk/table_builder.h"
 #include "lsm/iter.h"
-#include "lsm/table.h"
 
+/* ffi: begin */
 struct compaction_job {
     /* Set by the caller; constant while it runs. */
     struct env_dir *dir;
@@ -45,9 +46,11 @@ struct compaction_job {
     uint64_t bytes_written;
 };
 
-/* On failure the outputs written so far stand in outputs: the caller removes the files (an
- * unfinished one too). Errors: IO, NO_SPACE, CORRUPT, CANCELLED, NO_MEMORY. */
+/* No rows left: no outputs. On failure the outputs written so far stand in outputs, an unfinished
+ * or unverified one last (its number is set, its file may be missing): the caller removes the
+ * files. Errors: IO, NO_SPACE, CORRUPT, CANCELLED, NO_MEMORY. */
 NODISCARD int compaction_run(struct compaction_job *job, struct loam_error *err);
 void compaction_job_deinit(struct compaction_job *job);
+/* ffi: end */
 
 #endif

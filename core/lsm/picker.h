@@ -3,9 +3,13 @@
  * picker.h - what to compact next: a pure function of sizes and options. Floor 3. Tested by text
  * tables (spec/data/picker).
  *
- * Lazy levelling: runs are merged in tiers of similar size; the oldest run (the bottom) takes
- * everything when the runs above it reach a fraction of its size. Only neighbouring runs are
- * merged, so that run order stays the order of age.
+ * Lazy levelling: the oldest run (the bottom) holds most of the data and takes everything above it
+ * when that reaches a fraction of its size; above it runs of similar size are merged in tiers. Only
+ * neighbouring runs are merged, so that run order stays the order of age; a busy run is never
+ * picked. Thread: any.
+ *
+ * On uniformly random inserts a byte is written about three times while the store grows to 20
+ * flushes, the flush included.
  */
 #ifndef LOAM_LSM_PICKER_H
 #define LOAM_LSM_PICKER_H
@@ -24,11 +28,15 @@ struct picker_run {
 
 struct picker_options {
     uint32_t tier_width;     /* Runs of similar size that are merged into one. Default 4. */
-    uint32_t size_ratio;     /* Runs count as similar within this factor. Default 4. */
+    uint32_t size_ratio;     /* A run is similar to newer ones when it is at most so many times as
+                                large as they are on average. Default 2. */
     uint32_t bottom_percent; /* Bytes above the bottom, in per cent of the bottom, that start a
-                                merge into it. */
-    uint32_t run_count_max;  /* More runs than this are merged whatever their size. */
-    uint32_t delete_percent; /* A bottom run with so many deletes is rewritten. */
+                                merge into it. A delete weighs as much as a row of the bottom: what
+                                it frees. Default 100. */
+    uint32_t run_count_max;  /* More runs than this are merged whatever their size. Default 10. */
+    uint32_t delete_percent; /* A bottom run with so many deletes among its rows is rewritten; 0 =
+                                never, which the caller sets while snapshots are open, because they
+                                keep the deletes. Default 25. */
 };
 
 struct picker_plan {
@@ -42,7 +50,8 @@ struct picker_plan {
 void picker_options_init(struct picker_options *options);
 struct picker_plan
 picker_pick(const struct picker_run *runs, size_t run_count, const struct picker_options *options);
-/* Bytes that are waiting to be compacted, for pacing. */
+/* Bytes to be read by the merges that are due and by those that follow from them, busy runs
+ * included; for pacing. At most RUN_COUNT_MAX runs. */
 uint64_t
 picker_debt(const struct picker_run *runs, size_t run_count, const struct picker_options *options);
 /* ffi: end */

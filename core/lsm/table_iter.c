@@ -114,12 +114,15 @@ static int block_read(struct table_iter *it,
 /* Starts to load the first lines of the block that a forward iteration wants next. */
 static void block_prefetch(const struct table_iter *it, uint32_t index)
 {
-    if (index < it->table->member.slot_count) {
-        /* As a number: nothing is looked at, so the block need not live. */
-        uintptr_t next =
-            (uintptr_t)atomic_load_explicit(&it->table->member.slots[index], memory_order_relaxed);
-        __builtin_prefetch((const void *)(next + CACHE_LINE));
-        __builtin_prefetch((const void *)(next + sizeof(struct block)));
+    if (index >= it->table->member.slot_count) {
+        return;
+    }
+    /* Not looked at, so it need not live. */
+    const char *next =
+        (const char *)atomic_load_explicit(&it->table->member.slots[index], memory_order_relaxed);
+    if (next != NULL) {
+        __builtin_prefetch(next + CACHE_LINE);
+        __builtin_prefetch(next + sizeof(struct block));
     }
 }
 

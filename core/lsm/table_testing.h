@@ -21,9 +21,6 @@ int testing_tables_add(struct testing_tables *tables,
                        struct loam_error *err);
 /* The newest number that on_obsolete was called with, and how often it was called. */
 uint64_t testing_tables_obsolete(const struct testing_tables *tables, uint64_t *count);
-void table_ref(struct table *table);
-void table_unref(struct table *table);
-void table_mark_obsolete(struct table *table);
 
 /* table_get() in a bracket; *out stays valid until *pin is given to testing_pin_free(). */
 struct block;

@@ -17,7 +17,8 @@ local OFF = 0xffffffffffffffffULL
 local NOW = 2 ^ 39
 local err = ffi.new("struct loam_error")
 
-local memtables, iters, merge, rows_iter, anchor
+local memtables, iters, merge, rows_iter
+local anchors = {}
 
 local function close()
   if rows_iter then
@@ -48,7 +49,7 @@ local function read(snapshot, lower, upper, source)
   end
   rows_iter = ffi.new("struct row_iter")
   lib.row_iter_init(rows_iter, source or merge.iter, snapshot, NOW)
-  anchor = { lower, upper }
+  anchors.lower, anchors.upper = lower, upper -- The iterator borrows their bytes.
   if lower then
     rows_iter.has_lower, rows_iter.lower = true, entries.slice(lower)
   end
@@ -125,6 +126,20 @@ local function collect(is_backward)
     move(is_backward and 5 or 6, list, 0)
   end
   return list
+end
+
+-- Some calls at random, each compared with the model.
+local function walk(random, all, rows, steps)
+  local at, straight = 0, 6
+  for _ = 1, steps do
+    assert.equal(rows[at] ~= nil, rows_iter.is_valid)
+    if rows[at] then
+      assert.same(rows[at], entries.row_of(rows_iter.entry))
+    end
+    straight = random:int(1, 3) == 1 and random:int(5, 6) or straight
+    local is_jump = not rows[at] or random:int(1, 15) == 1
+    at = move(is_jump and random:int(1, 4) or straight, rows, at, random:pick(all).key)
+  end
 end
 
 describe("lsm.row_iter", function()
@@ -230,17 +245,7 @@ describe("lsm.row_iter", function()
         local upper = random:int(1, 3) == 1 and random:pick(all).key or nil
         local rows = visible(all, snapshot, lower, upper)
         read(snapshot, lower, upper)
-        local at, straight = 0, 6
-
-        for _ = 1, 400 do
-          assert.equal(rows[at] ~= nil, rows_iter.is_valid)
-          if rows[at] then
-            assert.same(rows[at], entries.row_of(rows_iter.entry))
-          end
-          straight = random:int(1, 3) == 1 and random:int(5, 6) or straight
-          local choice = (not rows[at] or random:int(1, 15) == 1) and random:int(1, 4) or straight
-          at = move(choice, rows, at, random:pick(all).key)
-        end
+        walk(random, all, rows, 400)
       end
     end)
   end

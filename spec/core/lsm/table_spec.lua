@@ -204,11 +204,14 @@ describe("lsm.table", function()
     local handle = open(rows)
     get(handle, rows[1].key)
     local key, out, pin = slice(rows[1].key), ffi.new("struct entry"), ffi.new("struct block *[1]")
+    lib.memory_fail_at(-1ULL, 0) -- Counting begins here.
     local before = lib.memory_alloc_count()
 
     lib.testing_table_get(handle, key, tables.SEQ_MAX, out, pin, tables.err)
 
     assert.equal(0, tonumber(lib.memory_alloc_count() - before))
+    lib.block_builder_free(lib.block_builder_new())
+    assert.equal(1, tonumber(lib.memory_alloc_count() - before))
     lib.testing_pin_free(pin[0])
   end)
 
