@@ -9,7 +9,7 @@ package.path = (arg[0]:match("^(.*)/scripts/[^/]*$") or ".") .. "/?.lua;" .. pac
 local tree = require "scripts.lib.tree"
 
 -- Floor of each folder of core/. Folders of one floor do not know each other.
-local FLOORS = { base = 0, env = 1, disk = 2, lsm = 3, db = 4, http = 4, host = 5 }
+local FLOORS = { base = 0, env = 1, disk = 2, lsm = 3, db = 4, http = 4, host = 5, bench = 5 }
 
 -- Lower, but closed to them all the same: the HTTP room is a library of its own.
 local CLOSED = { http = { env = true, disk = true, lsm = true } }
