@@ -1,17 +1,16 @@
 -- The command line: `loam COMMAND ...`. Each command is a file of this directory.
 --
 -- A command's module is {summary, setup(parser), run(arguments) -> exit code}. To add one, write
--- the file and put its name into COMMANDS. Exit codes: 0 done, 1 failed, 2 wrong usage or
--- configuration. Called by core/host/main.c with the process's arguments.
+-- the file and put its name into COMMANDS. Exit codes: 0 done, 1 not found or damage found, 2 wrong
+-- usage or configuration, 3 failure. Called by core/host/main.c with the process's arguments.
 local argparse = require "argparse"
 
 local cli = {}
-local EXIT_USAGE = 2
+local EXIT_USAGE, EXIT_FAILURE = 2, 3
 
 local COMMANDS = {
-  "serve", "run", "shell", "get", "put", "delete", "scan", "load", "dump", "stats", "compact",
-    "check",
-  "inspect", "config", "bench", "version",
+  "serve", "run", "shell", "get", "put", "delete", "scan", "load", "dump", "buckets", "stats",
+  "compact", "check", "inspect", "config", "bench", "version",
 }
 
 local function find(name)
@@ -45,10 +44,10 @@ end
 
 --- Prints one line on standard error and returns an exit code.
 ---@param message string
----@param exit_code? number  1 by default
+---@param exit_code? number  3 by default
 function cli.fail(message, exit_code)
   io.stderr:write("loam: ", message, "\n")
-  return exit_code or 1
+  return exit_code or EXIT_FAILURE
 end
 
 local function run(command, name, words)

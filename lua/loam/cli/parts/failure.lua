@@ -1,0 +1,72 @@
+-- How a command ends when it cannot do its work: one line on standard error and an exit code.
+--
+-- Anything below a command raises a failure; command.lua catches it. What is raised without being a
+-- failure is a bug of ours and is reported as such.
+local failure = {}
+
+-- The exit codes of every command.
+failure.DONE = 0
+failure.NOT_FOUND = 1 -- No such key or bucket; a check that found damage.
+failure.USAGE = 2 -- Wrong arguments or configuration.
+failure.RUNTIME = 3 -- The work itself failed.
+
+failure.EXIT_CODES = "Exit codes: 0 done, 1 not found or damage found, 2 wrong usage or "
+  .. "configuration, 3 failure."
+
+local metatable = { __name = "loam.failure" }
+
+function metatable.__tostring(self)
+  return self.text
+end
+
+--- Whether a raised value was made here.
+function failure.is(value)
+  return type(value) == "table" and getmetatable(value) == metatable
+end
+
+--- Raises a failure.
+---@param exit_code number
+---@param text string  a format
+function failure.raise(exit_code, text, ...)
+  local line = select("#", ...) > 0 and text:format(...) or text
+  error(setmetatable({ exit_code = exit_code, text = (line:gsub("%s*\n%s*", "; ")) }, metatable), 0)
+end
+
+--- Raises exit code 2.
+function failure.usage(text, ...)
+  failure.raise(failure.USAGE, text, ...)
+end
+
+--- Raises exit code 3.
+function failure.runtime(text, ...)
+  failure.raise(failure.RUNTIME, text, ...)
+end
+
+--- Ends the command at once and without a word: nobody reads its output any more.
+function failure.quiet()
+  error(setmetatable({ exit_code = failure.DONE, is_quiet = true, text = "" }, metatable), 0)
+end
+
+--- The one line of an error object of kv or of the client: what happened, then its code.
+---@param err table|string
+---@return string
+function failure.line(err)
+  if type(err) ~= "table" or not err.code then
+    return tostring(err)
+  elseif err.text == nil or err.text == "" then
+    return err.code
+  end
+  return ("%s (%s)"):format(err.text, err.code)
+end
+
+--- Passes results through; `nil, err, CODE` becomes exit code 3.
+---@param what string  what was tried, for the front of the line
+function failure.check(what, ...)
+  local first, err, code = ...
+  if first == nil and code ~= nil then
+    failure.runtime("%s: %s", what, failure.line(err))
+  end
+  return ...
+end
+
+return failure

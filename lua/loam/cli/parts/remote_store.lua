@@ -1,0 +1,239 @@
+-- A database behind a server, as commands see it. local_store.lua has the same methods.
+local client = require "loam.client"
+local failure = require "loam.cli.parts.failure"
+local json = require "loam.json"
+local socket = require "socket"
+local system = require "loam.cli.parts.system"
+
+local remote_store = {}
+local POLL_SECONDS = 0.1
+local IN_FLIGHT_MAX = 4
+local SINGLE_BYTES = 1024 * 1024 -- A larger value goes alone, as it is, and not as JSON.
+
+---@class loam.cli.remote_store : loam.cli.store
+local methods = {}
+local metatable = { __name = "loam.cli.remote_store", __index = methods }
+
+--- Makes a store of a server's URL.
+---@param url string
+function remote_store.open(url)
+  local made, err = client.new(url)
+  if not made then
+    failure.usage("--url: %s", err.text)
+  end
+  return setmetatable({ client = made, bucket = "default", kind = "remote", path = url }, metatable)
+end
+
+local function check(...)
+  local first, err, code = ...
+  if first == nil and code ~= nil then
+    error(err, 0)
+  end
+  return ...
+end
+
+function methods:use(name)
+  self.bucket = name
+end
+
+function methods:close()
+  self.client:close()
+end
+
+function methods:get(key)
+  return (check(self.client:get(self.bucket, key)))
+end
+
+function methods:put(row)
+  return (check(self.client:put(self.bucket, row.key, row.value, row)))
+end
+
+function methods:delete(key)
+  check(self.client:delete(self.bucket, key))
+end
+
+function methods:incr(key, by, init)
+  return (check(self.client:incr(self.bucket, key, by, init)))
+end
+
+function methods:scan(range)
+  return (check(self.client:scan(self.bucket, range)))
+end
+
+function methods:count(range)
+  return (check(self.client:count(self.bucket, range)))
+end
+
+function methods:stats()
+  return (check(self.client:stats()))
+end
+
+function methods:compact(on_progress)
+  local job = check(self.client:compact())
+  while job.state == "running" do
+    on_progress(job)
+    socket.sleep(POLL_SECONDS)
+    job = check(self.client:job(job.id))
+  end
+  if job.state ~= "done" then
+    failure.runtime("compaction %s: %s", job.state, job.text or job.code or "no reason given")
+  end
+  return job
+end
+
+function methods:buckets()
+  return (check(self.client:buckets()))
+end
+
+function methods:create_bucket(name, given)
+  check(self.client:create_bucket(name, given))
+end
+
+function methods:drop_bucket(name)
+  check(self.client:drop_bucket(name))
+end
+
+-- ---- Loading ----
+
+--[[
+Rows go out as batches of NDJSON, up to IN_FLIGHT_MAX of them unanswered, so that the server commits
+one while this side writes the next. Answers come in order, so `acknowledged` always counts a run of
+rows from the first one. At the first failure nothing more is sent.
+]]
+local loader_methods = {}
+local loader_metatable = { __name = "loam.cli.remote_loader", __index = loader_methods }
+
+function methods:loader(given)
+  return setmetatable({
+    _client = self.client, _bucket = self.bucket, _given = given, _lines = {}, _bytes = 0,
+    _origins = {}, _in_flight = {}, _first = 1, _last = 0, acknowledged = 0,
+    _head = "{\"op\":\"put\",\"b\":" .. json.encode(self.bucket) .. ",",
+  }, loader_metatable)
+end
+
+local function in_flight_count(self)
+  local count = 0
+  for at = self._first, self._last do
+    count = count + self._in_flight[at].count
+  end
+  return count
+end
+
+-- The connection is gone: says what is known of the rows.
+local function lost(self, err)
+  self.is_broken = true
+  failure.runtime("%s; %d rows are acknowledged, the outcome of the %d rows in flight is unknown",
+    failure.line(err), self.acknowledged, in_flight_count(self))
+end
+
+-- The server refused a write: nothing of it was applied. Those behind it get their answers.
+local function refused(self, write, err)
+  self.is_broken = true
+  local behind = 0
+  for at = self._first, self._last do
+    local is_written, problem = self._client:receive_write()
+    if is_written then
+      behind = behind + self._in_flight[at].count
+    elseif not problem.status then
+      break
+    end
+  end
+  local line = err.index and write.origins[err.index + 1] or write.origins[1]
+  local where = line and ("line %d: "):format(line) or ""
+  local known = err.code == "UNKNOWN_OUTCOME"
+    and (", the outcome of the %d rows after them is unknown"):format(write.count) or ""
+  local later = behind > 0 and (", %d later ones were written too"):format(behind) or ""
+  failure.runtime("%s%s; %d rows are acknowledged%s%s", where, failure.line(err),
+    self.acknowledged, known, later)
+end
+
+local function receive(self)
+  local is_written, err = self._client:receive_write()
+  local write = self._in_flight[self._first]
+  if not is_written and not err.status then
+    lost(self, err)
+  end
+  self._in_flight[self._first] = nil
+  self._first = self._first + 1
+  if not is_written then
+    refused(self, write, err)
+  end
+  self.acknowledged = self.acknowledged + write.count
+  self._given.on_acknowledged(self.acknowledged)
+end
+
+-- A failed send: answers that were already on their way still count.
+local function check_sent(self, is_sent, err)
+  if not is_sent then
+    lost(self, err)
+  end
+end
+
+local function push(self, count, origins)
+  self._last = self._last + 1
+  self._in_flight[self._last] = { count = count, origins = origins }
+end
+
+local function make_room(self)
+  while self._last - self._first + 1 >= IN_FLIGHT_MAX do
+    receive(self)
+  end
+end
+
+local function send_batch(self)
+  local count = #self._lines
+  if count == 0 then
+    return
+  end
+  make_room(self)
+  push(self, count, self._origins)
+  local body = table.concat(self._lines)
+  self._lines, self._origins, self._bytes = {}, {}, 0
+  check_sent(self, self._client:send_batch(body, self._given))
+end
+
+local function send_single(self, row, ttl)
+  send_batch(self)
+  make_room(self)
+  push(self, 1, { row.line })
+  check_sent(self, self._client:send_put(self._bucket, row.key, row.value,
+    { ttl = ttl, content_type = row.content_type, durability = self._given.durability }))
+end
+
+local function member(name, bytes)
+  if json.is_utf8(bytes) then
+    return "\"" .. name .. "\":" .. json.encode(bytes)
+  end
+  return "\"" .. name .. "64\":\"" .. json.base64url(bytes) .. "\""
+end
+
+function loader_methods:add(row)
+  local ttl = row.ttl
+  if row.expires_at_ms then
+    ttl = math.max(0.001, (row.expires_at_ms - system.wall_ms()) / 1000)
+  end
+  if row.content_type or #row.value > SINGLE_BYTES then
+    return send_single(self, row, ttl)
+  end
+  local text = self._head .. member("k", row.key) .. "," .. member("v", row.value)
+    .. (ttl and (",\"ttl\":%.3f}\n"):format(ttl) or "}\n")
+  if self._bytes + #text > self._given.bytes_max then
+    send_batch(self)
+  end
+  local count = #self._lines + 1
+  self._lines[count], self._origins[count] = text, row.line or false
+  self._bytes = self._bytes + #text
+  if count >= self._given.rows_max then
+    send_batch(self)
+  end
+end
+
+--- Sends what is left and waits for every answer.
+function loader_methods:finish()
+  send_batch(self)
+  while self._first <= self._last do
+    receive(self)
+  end
+end
+
+return remote_store

@@ -1,0 +1,388 @@
+-- A client of a Loam server: the calls of HTTP_API over one connection, with kv's conventions.
+--
+--     local client = require "loam.client"
+--     local c = assert(client.new "http://127.0.0.1:8080")
+--     c:put("default", "a", "1")      print(c:get("default", "a").value)
+--
+-- Not found is nil alone, a failure nil, err, CODE with err = {code, text}. A scan that fails while
+-- it runs raises that error. One thing at a time: while a scan runs, other calls use a connection
+-- of their own.
+local connection = require "loam.client.connection"
+local json = require "loam.json"
+local uri = require "loam.uri"
+
+local client = {}
+local TIMEOUT_SECONDS = 60
+local NO_TYPE = "application/octet-stream"
+local WRITE_DEADLINE_MS = 600000
+local RETRIED = { GET = true, HEAD = true, PUT = true, DELETE = true }
+
+---@class loam.client
+---@field url string
+local methods = {}
+local metatable = { __name = "loam.client", __index = methods }
+
+function metatable.__tostring(self)
+  return ("loam.client(%q)"):format(self.url)
+end
+
+--- Makes a client; it connects with the first request.
+---@param url string
+---@param given? {timeout_seconds: number}
+---@return loam.client? client, table? err, string? code
+function client.new(url, given)
+  local host, port = connection.parse_url(url)
+  if not host then
+    return nil, { code = "INVALID", text = port }, "INVALID"
+  end
+  local timeout = given and given.timeout_seconds or TIMEOUT_SECONDS
+  return setmetatable({
+    url = url, _host = host, _port = port, _timeout = timeout,
+    _connection = connection.new(host, port, timeout),
+  }, metatable)
+end
+
+--- Closes the connection. A later call opens it again.
+function methods:close()
+  self._connection:close()
+end
+
+-- ---- Requests ----
+
+local function query_of(query)
+  local parts = {}
+  for name, value in pairs(query or {}) do
+    if value ~= nil and value ~= false then
+      value = value == true and "1" or type(value) == "number" and ("%.17g"):format(value) or value
+      parts[#parts + 1] = name .. "=" .. uri.encode(value)
+    end
+  end
+  table.sort(parts)
+  return #parts > 0 and "?" .. table.concat(parts, "&") or ""
+end
+
+local function key_path(bucket, key)
+  return "/v1/kv/" .. uri.encode(bucket) .. "/" .. uri.encode(key)
+end
+
+--- The failure that an answer tells, as nil, err, CODE.
+local function refusal(status, body)
+  local told = json.decode(body or "")
+  if type(told) ~= "table" or type(told.error) ~= "string" then
+    told = { error = ("the server answered with status %d"):format(status) }
+  end
+  local code = type(told.code) == "string" and told.code or status == 404 and "NOT_FOUND" or "IO"
+  return nil, { code = code, text = told.error, status = status, index = told.index }, code
+end
+
+-- A failed send can carry the answer that the server gave before it closed.
+local function pass(err, code)
+  if err.status then
+    return refusal(err.status, err.body)
+  end
+  return nil, err, code
+end
+
+-- Sends on a live connection and receives the head of the answer. What is safe to repeat is sent
+-- again when a kept connection turns out to be dead.
+local function exchange(self, method, target, headers, body)
+  local link = self._connection
+  local is_there, is_old, code = link:ensure()
+  if not is_there then
+    return nil, is_old, code
+  end
+  local response, err
+  for _ = 1, 2 do
+    response, err, code = link:send(method, target, headers, body)
+    if response then
+      response, err, code = link:receive()
+    end
+    if response or not (is_old and RETRIED[method] and code == "IO") or err.status then
+      break
+    end
+    is_old = false
+  end
+  if not response then
+    return pass(err, code)
+  end
+  return response
+end
+
+--- Makes a request and returns {status, headers, body}.
+---@param method string
+---@param path string
+---@param given? {query: table, headers: table, body: string}
+---@return table? response, table? err, string? code
+function methods:request(method, path, given)
+  given = given or {}
+  local target = path .. query_of(given.query)
+  local response, err, code = exchange(self, method, target, given.headers, given.body)
+  if not response then
+    return nil, err, code
+  end
+  response.body, err, code = self._connection:read_all(response)
+  if not response.body then
+    return nil, err, code
+  end
+  return response
+end
+
+-- A request whose good answer is JSON.
+local function call(self, method, path, given)
+  local response, err, code = self:request(method, path, given)
+  if not response then
+    return nil, err, code
+  elseif response.status >= 300 then
+    return refusal(response.status, response.body)
+  elseif response.body == "" then
+    return {}
+  end
+  local value, message = json.decode(response.body)
+  if message then
+    return nil, { code = "IO", text = "the answer of the server is no JSON: " .. message }, "IO"
+  end
+  return value
+end
+
+-- ---- One key ----
+
+local function seq_of(response)
+  return tonumber(response.headers["x-kv-seq"])
+end
+
+--- Returns {key, value, seq, expires_at_ms, content_type}, nil when the key is absent.
+function methods:get(bucket, key)
+  local response, err, code = self:request("GET", key_path(bucket, key))
+  if not response then
+    return nil, err, code
+  elseif response.status == 404 then
+    err, code = select(2, refusal(404, response.body))
+    if err.text:find("^no such key") then
+      return nil
+    end
+    return nil, err, code
+  elseif response.status ~= 200 then
+    return refusal(response.status, response.body)
+  end
+  local content_type = response.headers["content-type"]
+  return {
+    key = key, value = response.body, seq = seq_of(response),
+    expires_at_ms = tonumber(response.headers["x-kv-expires-at"]),
+    content_type = content_type ~= NO_TYPE and content_type or nil,
+  }
+end
+
+-- What a put sends: the target and the headers.
+local function put_parts(bucket, key, given)
+  given = given or {}
+  local query = { ttl = given.ttl, durability = given.durability, deadline_ms = given.deadline_ms }
+  local headers = given.content_type and { ["Content-Type"] = given.content_type } or nil
+  return key_path(bucket, key) .. query_of(query), headers
+end
+
+--- Stores a value; given: ttl (seconds), content_type, durability. Returns its sequence number.
+function methods:put(bucket, key, value, given)
+  local target, headers = put_parts(bucket, key, given)
+  local response, err, code =
+    self:request("PUT", target, { headers = headers, body = value })
+  if not response then
+    return nil, err, code
+  elseif response.status >= 300 then
+    return refusal(response.status, response.body)
+  end
+  return seq_of(response) or 0
+end
+
+--- Removes a key, present or not.
+function methods:delete(bucket, key)
+  local response, err, code = self:request("DELETE", key_path(bucket, key))
+  if not response then
+    return nil, err, code
+  elseif response.status >= 300 then
+    return refusal(response.status, response.body)
+  end
+  return true
+end
+
+--- Adds to a number; nil when the key is absent and init is not given.
+function methods:incr(bucket, key, by, init)
+  local made, err, code = call(self, "POST", key_path(bucket, key),
+    { query = { op = "incr", by = by, init = init } })
+  if made then
+    return made.value
+  elseif code == "NOT_FOUND" and err.text:find("^no such key") then
+    return nil
+  end
+  return nil, err, code
+end
+
+-- ---- Scans ----
+
+local function scan_query(range)
+  return { prefix = range.prefix, from = range.from, to = range.to, after = range.after,
+    limit = range.limit, reverse = range.reverse, keys_only = range.keys_only,
+    count_only = range.count_only, meta = range.meta }
+end
+
+-- Cuts the pieces of a body into lines.
+local function line_reader(link, response)
+  local block, at = "", 1
+  return function()
+    local finish = block:find("\n", at, true)
+    local parts
+    while not finish do
+      local piece, err = link:read(response)
+      if not piece then
+        return nil, err
+      end
+      parts = parts or {}
+      parts[#parts + 1] = block:sub(at)
+      block, at = piece, 1
+      finish = piece:find("\n", 1, true)
+    end
+    local line = block:sub(at, finish - 1)
+    at = finish + 1
+    if parts then
+      parts[#parts + 1] = line
+      line = table.concat(parts)
+    end
+    return line
+  end
+end
+
+local function row_of(line)
+  local object, message = json.decode(line)
+  if message or type(object) ~= "table" then
+    error({ code = "IO", text = "the server sent a row that is no JSON: " .. tostring(message) }, 0)
+  elseif object["end"] then
+    return nil
+  elseif object.error then
+    error({ code = object.code or "IO", text = object.error }, 0)
+  end
+  return {
+    key = json.get_bytes(object, "k"), value = json.get_bytes(object, "v"), seq = object.seq,
+    expires_at_ms = object.expires_at_ms, content_type = object.content_type,
+  }
+end
+
+--- Returns an iterator over the rows {key, value} of a range {prefix, from, to, limit, reverse,
+--- keys_only}, as one snapshot has them. It has a connection of its own.
+---@return function? next_row, table? err, string? code
+function methods:scan(bucket, range)
+  local link = connection.new(self._host, self._port, self._timeout)
+  local target = "/v1/kv/" .. uri.encode(bucket) .. query_of(scan_query(range))
+  local is_sent, err, code = link:send("GET", target)
+  local response
+  if is_sent then
+    response, err, code = link:receive()
+  end
+  if not response then
+    return pass(err, code)
+  elseif response.status ~= 200 then
+    local body = link:read_all(response)
+    link:close()
+    return refusal(response.status, body)
+  end
+  local next_line = line_reader(link, response)
+  return function()
+    local line, failed = next_line()
+    if not line then
+      error(failed or { code = "IO", text = "the server ended the scan in the middle" }, 0)
+    end
+    local row = row_of(line)
+    if not row then
+      link:close()
+    end
+    return row
+  end
+end
+
+--- Returns how many rows a range has.
+function methods:count(bucket, range)
+  local query = scan_query(range)
+  query.count_only, query.keys_only, query.reverse = true, nil, nil
+  local found, err, code = call(self, "GET", "/v1/kv/" .. uri.encode(bucket), { query = query })
+  return found and found.count, err, code
+end
+
+-- ---- Pipelined writes ----
+
+--- Sends a batch of NDJSON lines without waiting for its answer; see receive_write().
+---@param body string
+---@param given? {durability: string}
+function methods:send_batch(body, given)
+  local query = { durability = given and given.durability, deadline_ms = WRITE_DEADLINE_MS }
+  local headers = { ["Content-Type"] = "application/x-ndjson" }
+  local is_sent, err, code =
+    self._connection:send("POST", "/v1/batch" .. query_of(query), headers, body)
+  if not is_sent then
+    return pass(err, code)
+  end
+  return true
+end
+
+--- Sends a put without waiting for its answer.
+function methods:send_put(bucket, key, value, given)
+  local target, headers = put_parts(bucket, key, given)
+  local is_sent, err, code = self._connection:send("PUT", target, headers, value)
+  if not is_sent then
+    return pass(err, code)
+  end
+  return true
+end
+
+--- Receives the answer to the oldest write that was sent: true, or nil, err, CODE.
+function methods:receive_write()
+  local response, err, code = self._connection:receive()
+  if not response then
+    return nil, err, code
+  end
+  local body
+  body, err, code = self._connection:read_all(response)
+  if not body then
+    return nil, err, code
+  elseif response.status >= 300 then
+    return refusal(response.status, body)
+  end
+  return true
+end
+
+-- ---- The store ----
+
+--- Returns the statistics of the server.
+function methods:stats()
+  return call(self, "GET", "/v1/admin/stats")
+end
+
+--- Starts a compaction of everything; returns its job {id, state, bytes_done, bytes_total}.
+function methods:compact()
+  local made, err, code = call(self, "POST", "/v1/admin/compact")
+  return made and made.job, err, code
+end
+
+--- Returns a job.
+function methods:job(id)
+  local made, err, code = call(self, "GET", ("/v1/admin/jobs/%.0f"):format(id))
+  return made and made.job, err, code
+end
+
+--- Returns the buckets {name, ttl, merge}.
+function methods:buckets()
+  local made, err, code = call(self, "GET", "/v1/buckets")
+  return made and made.buckets, err, code
+end
+
+--- Makes a bucket; given: ttl (seconds), merge.
+function methods:create_bucket(name, given)
+  given = given or {}
+  return call(self, "PUT", "/v1/buckets/" .. uri.encode(name),
+    { query = { ttl = given.ttl, merge = given.merge } })
+end
+
+--- Drops a bucket with all its rows.
+function methods:drop_bucket(name)
+  local is_done, err, code = call(self, "DELETE", "/v1/buckets/" .. uri.encode(name))
+  return is_done and true, err, code
+end
+
+return client

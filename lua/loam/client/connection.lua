@@ -1,0 +1,345 @@
+-- One HTTP/1.1 connection to a Loam server, over luasocket: keep-alive, pipelining, bodies in
+-- pieces.
+--
+-- send() and receive() are apart, so that several requests can be on their way; answers come in the
+-- order of the requests. A failed connection is closed and its pending requests are forgotten:
+-- nobody knows what became of them. Called by loam.client.
+local socket = require "socket"
+
+local connection = {}
+
+local CONNECT_SECONDS = 10
+local PIECE_BYTES = 65536
+local HEADERS_MAX = 100
+local CHUNK_BYTES_MAX = 2 ^ 31
+
+---@class loam.connection
+---@field pending_count number  requests without an answer yet
+local methods = {}
+local metatable = { __name = "loam.connection", __index = methods }
+
+local function failure(code, text, ...)
+  return nil, { code = code, text = text:format(...) }, code
+end
+
+--- Host and port of "http://host[:port]"; nil and one line for anything else.
+---@param url string
+---@return string? host, number|string port_or_message
+function connection.parse_url(url)
+  local scheme, rest = url:match("^(%a[%w+.-]*)://(.*)$")
+  if scheme == "https" then
+    return nil, "https is not supported; use http://HOST:PORT"
+  elseif scheme ~= "http" then
+    return nil, ("'%s' is no URL; it looks like http://HOST:PORT"):format(url)
+  end
+  rest = rest:gsub("/$", "")
+  local host, port = rest:match("^%[([%x:.]+)%]:?(%d*)$")
+  if not host then
+    host, port = rest:match("^([%w._-]+):?(%d*)$")
+  end
+  local number = port == "" and 80 or tonumber(port)
+  if not host or not number or number < 1 or number > 65535 then
+    return nil, ("'%s' is no URL; it looks like http://HOST:PORT"):format(url)
+  end
+  return host, number
+end
+
+--- Makes a connection object; it connects with the first request.
+---@param host string
+---@param port number
+---@param timeout_seconds number  longest wait for the server to take or to send something
+function connection.new(host, port, timeout_seconds)
+  local shown = host:find(":", 1, true) and "[" .. host .. "]" or host
+  return setmetatable({
+    _host = host, _port = port, _timeout = timeout_seconds, _socket = false, _methods = {},
+    _first = 1, pending_count = 0, authority = ("%s:%d"):format(shown, port),
+  }, metatable)
+end
+
+--- Closes the socket and forgets pending requests. A later request connects again.
+function methods:close()
+  if self._socket then
+    self._socket:close()
+    self._socket = false
+  end
+  self._methods, self._first, self.pending_count = {}, 1, 0
+end
+
+-- Closes after a failure of the socket and returns it.
+local function broken(self, what, reason)
+  self:close()
+  if reason == "timeout" then
+    return failure("TIMEOUT", "%s: no answer within %d s while %s", self.authority, self._timeout,
+      what)
+  end
+  local text = reason == "closed" and "the server closed the connection" or reason
+  return failure("IO", "%s: %s while %s", self.authority, text, what)
+end
+
+local function connect(self)
+  local made, reason = socket.tcp()
+  if made then
+    made:settimeout(CONNECT_SECONDS)
+    local is_connected
+    is_connected, reason = made:connect(self._host, self._port)
+    if is_connected then
+      made:setoption("tcp-nodelay", true)
+      made:settimeout(self._timeout)
+      self._socket = made
+      return true
+    end
+    made:close()
+  end
+  return failure("IO", "cannot connect to %s: %s", self.authority, tostring(reason))
+end
+
+-- An idle connection on which something can be read was closed by the server.
+local function is_stale(self)
+  if self.pending_count > 0 then
+    return false
+  end
+  return #socket.select({ self._socket }, nil, 0) > 0
+end
+
+--- Makes sure that there is a connection. The second result tells whether it is an old one.
+function methods:ensure()
+  if self._socket and is_stale(self) then
+    self:close()
+  end
+  if self._socket then
+    return true, true
+  end
+  local is_connected, err, code = connect(self)
+  return is_connected, err or false, code
+end
+
+local function head_of(self, method, target, headers, body)
+  local lines = { ("%s %s HTTP/1.1"):format(method, target), "Host: " .. self.authority }
+  for name, value in pairs(headers or {}) do
+    lines[#lines + 1] = name .. ": " .. value
+  end
+  if body or method == "POST" or method == "PUT" then
+    lines[#lines + 1] = "Content-Length: " .. #(body or "")
+  end
+  return table.concat(lines, "\r\n") .. "\r\n\r\n"
+end
+
+local function send_all(self, bytes)
+  local from = 1
+  while from <= #bytes do
+    local last, reason = self._socket:send(bytes, from)
+    if not last then
+      return nil, reason
+    end
+    from = last + 1
+  end
+  return true
+end
+
+--- Sends a request. Its answer is what receive() gives after those of the requests before.
+---@param method string
+---@param target string  path and query
+---@param headers? table<string, string>
+---@param body? string
+---@return boolean? is_sent, table? err, string? code
+function methods:send(method, target, headers, body)
+  if not self._socket then
+    local is_there, err, code = self:ensure()
+    if not is_there then
+      return nil, err, code
+    end
+  end
+  local head = head_of(self, method, target, headers, body)
+  local is_sent, reason
+  if body and #body <= PIECE_BYTES then
+    is_sent, reason = send_all(self, head .. body)
+  else
+    is_sent, reason = send_all(self, head)
+    if is_sent and body then
+      is_sent, reason = send_all(self, body)
+    end
+  end
+  if not is_sent then
+    return self:refused(method, reason)
+  end
+  self._methods[self._first + self.pending_count] = method
+  self.pending_count = self.pending_count + 1
+  return true
+end
+
+--- After a failed send: the server may have said why before it closed. Returns nil, err, CODE.
+function methods:refused(method, reason)
+  if reason == "closed" and self.pending_count == 0 then
+    self._methods[self._first], self.pending_count = method, 1
+    local response = self:receive()
+    if response and response.status >= 400 then
+      local text = self:read_all(response) or ""
+      self:close()
+      return nil, { code = "IO", status = response.status, body = text,
+        text = ("%s: status %d"):format(self.authority, response.status) }, "IO"
+    end
+  end
+  return broken(self, "a request was being sent", reason)
+end
+
+local function read_headers(self)
+  local headers, count = {}, 0
+  while true do
+    local line, reason = self._socket:receive("*l")
+    if not line then
+      return nil, reason
+    elseif line == "" then
+      return headers
+    end
+    local name, value = line:match("^([^:%s]+):%s*(.-)%s*$")
+    count = count + 1
+    if not name or count > HEADERS_MAX then
+      return nil, "the answer is no HTTP"
+    end
+    headers[name:lower()] = value
+  end
+end
+
+local function read_head(self)
+  while true do
+    local line, reason = self._socket:receive("*l")
+    if not line then
+      return nil, reason
+    end
+    local status = line:match("^HTTP/1%.[01] (%d%d%d)")
+    if not status then
+      return nil, "the answer is no HTTP"
+    end
+    local headers
+    headers, reason = read_headers(self)
+    if not headers then
+      return nil, reason
+    elseif tonumber(status) >= 200 then
+      return tonumber(status), headers
+    end
+  end
+end
+
+local function body_kind(method, status, headers)
+  if method == "HEAD" or status == 204 or status == 304 then
+    return "none", 0
+  elseif headers["transfer-encoding"] then
+    return "chunked", 0
+  elseif headers["content-length"] then
+    return "sized", tonumber(headers["content-length"]) or 0
+  end
+  return "until_close", 0
+end
+
+--- Receives the head of the oldest pending answer. Its body is fetched with read() or read_all()
+--- before the next receive().
+---@return {status: number, headers: table<string, string>}? response, table? err, string? code
+function methods:receive()
+  if self.pending_count == 0 then
+    error("receive: no request is pending", 2)
+  end
+  local status, headers = read_head(self)
+  if not status then
+    return broken(self, "an answer was awaited", headers)
+  end
+  local method = self._methods[self._first]
+  self._methods[self._first] = nil
+  self._first, self.pending_count = self._first + 1, self.pending_count - 1
+  local response = { status = status, headers = headers }
+  response.kind, response.left = body_kind(method, status, headers)
+  return response
+end
+
+local function finished(self, response)
+  response.kind = "none"
+  if (response.headers.connection or ""):lower() == "close" then
+    self:close()
+  end
+  return nil
+end
+
+local read_piece = {}
+
+function read_piece.none()
+  return nil
+end
+
+function read_piece.sized(self, response)
+  if response.left == 0 then
+    return finished(self, response)
+  end
+  local piece, reason = self._socket:receive(math.min(response.left, PIECE_BYTES))
+  if not piece then
+    return broken(self, "an answer was being read", reason)
+  end
+  response.left = response.left - #piece
+  return piece
+end
+
+local function skip_trailers(self)
+  local line, reason
+  repeat
+    line, reason = self._socket:receive("*l")
+  until not line or line == ""
+  return line, reason
+end
+
+function read_piece.chunked(self, response)
+  local line, reason = self._socket:receive("*l")
+  local size = line and tonumber(line:match("^%x+") or "", 16)
+  if not size or size > CHUNK_BYTES_MAX then
+    return broken(self, "an answer was being read", reason or "a chunk is malformed")
+  elseif size == 0 then
+    line, reason = skip_trailers(self)
+    if not line then
+      return broken(self, "an answer was being read", reason)
+    end
+    return finished(self, response)
+  end
+  local piece
+  piece, reason = self._socket:receive(size)
+  if piece then
+    line, reason = self._socket:receive("*l")
+  end
+  if not piece or line ~= "" then
+    return broken(self, "an answer was being read", reason or "a chunk is malformed")
+  end
+  return piece
+end
+
+function read_piece.until_close(self, response)
+  local piece, reason, rest = self._socket:receive(PIECE_BYTES)
+  piece = piece or rest
+  if reason == "closed" and piece == "" then
+    response.kind = "none"
+    self:close()
+    return nil
+  elseif reason and reason ~= "closed" then
+    return broken(self, "an answer was being read", reason)
+  end
+  return piece
+end
+
+--- Returns the next piece of a body, nil at its end; nil, err, CODE when the connection fails.
+---@return string? piece, table? err, string? code
+function methods:read(response)
+  return read_piece[response.kind](self, response)
+end
+
+--- Returns the rest of a body.
+---@return string? body, table? err, string? code
+function methods:read_all(response)
+  local pieces = {}
+  while true do
+    local piece, err, code = self:read(response)
+    if piece then
+      pieces[#pieces + 1] = piece
+    elseif err then
+      return nil, err, code
+    else
+      return table.concat(pieces)
+    end
+  end
+end
+
+return connection
