@@ -69,7 +69,6 @@ local function http_options(values, worker_count)
   -- The limit of the server is shared out; the limit per address holds in each worker, because the
   -- kernel spreads one client's connections over all of them.
   filled.limits.connections_max = math.ceil(values.connections_max / worker_count)
-  filled.reuse_port = 1
   return filled
 end
 
@@ -77,7 +76,8 @@ end
 local function open_listeners(self)
   local filled = http_options(self.values, self.worker_count)
   local text = self.address.text
-  for _ = 1, self.worker_count do
+  for index = 1, self.worker_count do
+    filled.reuse_port = index == 1 and 1 or 2 -- The first one opens the port, the others join it.
     filled.address = text
     local out = ffi.new("struct http_worker *[1]")
     if C.http_worker_open(filled, out, err) ~= 0 then

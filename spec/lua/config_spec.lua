@@ -40,7 +40,8 @@ describe("loam.config", function()
   it("takes flags over environment over file over default", function()
     local path = write("c.json", '{"workers": 2, "max_open_files": 100, "durability": "os"}')
 
-    local loaded = load_with { file = path, env = { LOAM_WORKERS = "3", LOAM_MAX_OPEN_FILES = "200" },
+    local loaded = load_with { file = path, env = { LOAM_WORKERS = "3",
+      LOAM_MAX_OPEN_FILES = "200" },
       flags = { workers = "4" } }
 
     assert.equal(4, loaded.values.workers)
@@ -81,7 +82,8 @@ describe("loam.config", function()
     local cases = {
       { "memory_bytes", "1GiB", 2 ^ 30 }, { "memory_bytes", "2 MB", 2000000 },
       { "memory_bytes", "1048576", 1048576 }, { "sync_interval_ms", "250ms", 250 },
-      { "sync_interval_ms", "2s", 2000 }, { "sync_interval_ms", "15", 15 }, { "idle_ms", "1m", 60000 },
+      { "sync_interval_ms", "2s", 2000 }, { "sync_interval_ms", "15", 15 }, { "idle_ms", "1m",
+        60000 },
     }
 
     for _, case in ipairs(cases) do
@@ -99,7 +101,8 @@ describe("loam.config", function()
     local from_file = assert(load_with { file = path }).values
     local from_env = assert(load_with { env = env }).values
 
-    assert.same({ 16777216, 4096, 20, "/d" }, { from_file.memtable_bytes, from_file.sync_batch_bytes,
+    assert.same({ 16777216, 4096, 20, "/d" }, { from_file.memtable_bytes,
+      from_file.sync_batch_bytes,
       from_file.sync_interval_ms, from_file.data })
     assert.same({ "127.0.0.1:9", "v7", 30, 8192 }, { from_env.listen, from_env.volume_id,
       from_env.sync_interval_ms, from_env.sync_batch_bytes })
@@ -174,7 +177,8 @@ describe("loam.config", function()
   end)
 
   it("gives a Lua file no way to the system", function()
-    for _, text in ipairs { "os.execute('true')", "io.open('x')", "require 'ffi'", "return loadstring" } do
+    for _, text in ipairs { "os.execute('true')", "io.open('x')", "require 'ffi'",
+      "return loadstring" } do
       local loaded = load_with { file = write("c.lua", text) }
       assert.is_true(loaded == nil or text:find("return") ~= nil)
     end

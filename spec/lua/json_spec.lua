@@ -8,7 +8,8 @@ describe("loam.json", function()
   end)
 
   it("sorts the members of objects", function()
-    assert.equal('{"a":1,"b":[true,null],"c":{}}', json.encode { c = {}, b = { true, json.null }, a = 1 })
+    assert.equal('{"a":1,"b":[true,null],"c":{}}', json.encode { c = {}, b = { true, json.null },
+      a = 1 })
   end)
 
   it("tells an empty list from an empty object by its marker", function()
@@ -21,7 +22,8 @@ describe("loam.json", function()
   end)
 
   it("refuses what has no JSON form", function()
-    for what, value in pairs { UTF = "\255", ["nan"] = 0 / 0, ["inf"] = math.huge, ["function"] = print,
+    for what, value in pairs { UTF = "\255", ["nan"] = 0 / 0, ["inf"] = math.huge,
+      ["function"] = print,
       ["list and other"] = { 1, x = 2 } } do
       local is_ok, message = pcall(json.encode, value)
       assert.is_false(is_ok)
@@ -64,7 +66,8 @@ describe("loam.json", function()
   end)
 
   it("says whether bytes are UTF-8, as Unicode has it", function()
-    for _, good in ipairs { "", "abc", "é", "\226\130\172", "\240\159\140\138", ("x"):rep(100) .. "é" } do
+    for _, good in ipairs { "", "abc", "é", "\226\130\172", "\240\159\140\138",
+      ("x"):rep(100) .. "é" } do
       assert.is_true(json.is_utf8(good))
     end
     for _, bad in ipairs { "\128", "\192\128", "\224\128\128", "\237\160\128", "\244\144\128\128",

@@ -34,7 +34,8 @@ describe("loam.router", function()
 
   it("gives everything behind the bucket to the key, also nothing, slashes and dots", function()
     local r = with("GET /v1/kv/{bucket}", "GET /v1/kv/{bucket}/{key*}")
-    local cases = { ["/v1/kv/b/"] = "", ["/v1/kv/b/a//b/../c/"] = "a//b/../c/", ["/v1/kv/b/%2F%00"] = "/\0",
+    local cases = { ["/v1/kv/b/"] = "", ["/v1/kv/b/a//b/../c/"] = "a//b/../c/",
+      ["/v1/kv/b/%2F%00"] = "/\0",
       ["/v1/kv/b/%2525"] = "%25", ["/v1/kv/b/a+b"] = "a+b" }
 
     for path, key in pairs(cases) do
@@ -53,7 +54,8 @@ describe("loam.router", function()
     end
   end)
 
-  it("prefers literals to parameters and parameters to tails, and goes back from a dead end", function()
+  it("prefers literals to parameters and parameters to tails, and goes back from a dead end",
+    function()
     local r = with("GET /a/b/c", "GET /a/{x}/d", "GET /{all*}")
 
     assert.equal("GET /a/b/c", (r:match("GET", "/a/b/c")))

@@ -1,4 +1,5 @@
--- The handlers of every route by fake requests on a real store: good answers, bad input, edge cases.
+-- The handlers of every route by fake requests on a real store: good answers, bad input, edge
+-- cases.
 local json = require "loam.json"
 local served_store = require "spec.support.store"
 
@@ -55,18 +56,22 @@ describe("loam.routes", function()
       local tag = put("a", "1").headers.ETag
 
       assert.equal(304, call("GET", "/v1/kv/default/a", nil, { ["If-None-Match"] = tag }).status)
-      assert.equal(304, call("GET", "/v1/kv/default/a", nil, { ["If-None-Match"] = '"x", W/' .. tag }).status)
+      assert.equal(304, call("GET", "/v1/kv/default/a", nil,
+        { ["If-None-Match"] = '"x", W/' .. tag }).status)
       assert.equal(304, call("GET", "/v1/kv/default/a", nil, { ["If-None-Match"] = "*" }).status)
-      assert.equal(200, call("GET", "/v1/kv/default/a", nil, { ["If-None-Match"] = '"999"' }).status)
+      assert.equal(200, call("GET", "/v1/kv/default/a", nil,
+        { ["If-None-Match"] = '"999"' }).status)
     end)
 
     it("holds writes to If-Match and If-None-Match", function()
       local tag = put("a", "1").headers.ETag
 
       local exists = put("a", "2", { ["If-None-Match"] = "*" })
-      assert.same({ 412, "EXISTS", tag }, { exists.status, decoded(exists).code, exists.headers.ETag })
+      assert.same({ 412, "EXISTS", tag }, { exists.status, decoded(exists).code,
+        exists.headers.ETag })
       local other = put("a", "2", { ["If-Match"] = '"9999"' })
-      assert.same({ 412, "MISMATCH", tag }, { other.status, decoded(other).code, other.headers.ETag })
+      assert.same({ 412, "MISMATCH", tag }, { other.status, decoded(other).code,
+        other.headers.ETag })
       assert.equal(412, put("absent", "2", { ["If-Match"] = "*" }).status)
       assert.equal(412, call("DELETE", "/v1/kv/default/a", nil, { ["If-Match"] = '"9999"' }).status)
       assert.equal(204, put("a", "2", { ["If-Match"] = tag }).status)
@@ -94,7 +99,8 @@ describe("loam.routes", function()
 
       assert.same({ 413, "TOO_LARGE", "value_bytes_max", 3 },
         { value.status, decoded(value).code, decoded(value).limit, decoded(value).value })
-      assert.same({ 413, "key_bytes_max", 2 }, { key.status, decoded(key).limit, decoded(key).value })
+      assert.same({ 413, "key_bytes_max", 2 }, { key.status, decoded(key).limit,
+        decoded(key).value })
       assert.matches("4 bytes came", decoded(value).error)
     end)
 
@@ -193,7 +199,8 @@ describe("loam.routes", function()
 
       assert.same({ k64 = "ev8x", v = "1" }, list[1])
       assert.equal("b64u:ev8x", list[2].next)
-      assert.same({ k64 = "ev8y", v = "2" }, lines("/v1/kv/default?prefix=z&after=" .. list[2].next)[1])
+      assert.same({ k64 = "ev8y", v = "2" },
+        lines("/v1/kv/default?prefix=z&after=" .. list[2].next)[1])
       assert.equal(400, call("GET", "/v1/kv/default?after=b64u:!").status)
     end)
 
@@ -201,7 +208,8 @@ describe("loam.routes", function()
       assert.same({ k = "a" }, (lines("/v1/kv/default?keys_only=1"))[1])
       assert.equal('{"count":3}\n', call("GET", "/v1/kv/default?prefix=b&count_only=1").body)
       local object = decoded(call("GET", "/v1/kv/default?format=json&limit=2"))
-      assert.same({ rows = { { k = "a", v = "va" }, { k = "b1", v = "vb1" } }, count = 2, next = "b1" },
+      assert.same({ rows = { { k = "a", v = "va" }, { k = "b1", v = "vb1" } }, count = 2,
+        next = "b1" },
         object)
       assert.same({ rows = {}, count = 0, next = json.null },
         decoded(call("GET", "/v1/kv/default?format=json&prefix=x")))
@@ -227,18 +235,21 @@ describe("loam.routes", function()
       put("a", "1")
       put("b", "\255")
 
-      local list = decoded(call("POST", "/v1/mget", '[{"k":"b"},{"k":"x"},{"b":"default","k64":"YQ"}]'))
+      local list = decoded(call("POST", "/v1/mget",
+        '[{"k":"b"},{"k":"x"},{"b":"default","k64":"YQ"}]'))
       local text = call("POST", "/v1/mget", '{"k":"a"}\n{"k":"x"}\n')
 
       assert.same({ "_w", false, "1" }, { list[1].v64, list[2].found, list[3].v })
-      assert.matches('^{"found":true,"k":"a","seq":%d+,"v":"1"}\n{"found":false,"k":"x"}\n$', text.body)
+      assert.matches('^{"found":true,"k":"a","seq":%d+,"v":"1"}\n{"found":false,"k":"x"}\n$',
+        text.body)
       assert.equal("[]\n", call("POST", "/v1/mget", "[]").body)
     end)
 
     it("names what is wrong with an item", function()
       served.ctx.config.mget_keys_max = 2
       for body, word in pairs {
-        ["nonsense"] = "line 1", ["[1]"] = "item 0 is no object", ['[{"q":1}]'] = "unknown member 'q'",
+        ["nonsense"] = "line 1", ["[1]"] = "item 0 is no object",
+          ['[{"q":1}]'] = "unknown member 'q'",
         ['[{"b":"default"}]'] = "k or k64 is missing", ['[{"k":1}]'] = "k is a string",
         ['[{"k64":"!"}]'] = "base64url", ['[{"k":"a","k64":"YQ"}]'] = "exclude",
         ['[{"b":7,"k":"a"}]'] = "name of a bucket", ["[[1]]"] = "no object",
@@ -256,13 +267,15 @@ describe("loam.routes", function()
   describe("batch", function()
     it("commits all of it at consecutive numbers", function()
       put("gone", "1")
-      local made = call("POST", "/v1/batch", '[{"op":"put","k":"a","v":"1"},{"op":"delete","k":"gone"},'
+      local made = call("POST", "/v1/batch",
+        '[{"op":"put","k":"a","v":"1"},{"op":"delete","k":"gone"},'
         .. '{"op":"put","k64":"_w","v64":"_w","ttl":50},{"op":"incr","k":"n","by":2,"init":1}]')
 
       assert.same({ 200, 4 }, { made.status, decoded(made).count })
       assert.equal("\255", call("GET", "/v1/kv/default/%FF").body)
       assert.equal(404, call("GET", "/v1/kv/default/gone").status)
-      assert.equal(200, call("POST", "/v1/batch", '{"op":"del","k":"a"}\n{"op":"put","k":"b","v":""}').status)
+      assert.equal(200, call("POST", "/v1/batch",
+        '{"op":"del","k":"a"}\n{"op":"put","k":"b","v":""}').status)
     end)
 
     it("applies nothing when a condition fails, and names the operation", function()
@@ -272,12 +285,14 @@ describe("loam.routes", function()
 
       assert.same({ 412, 1, "MISMATCH" }, { made.status, decoded(made).index, decoded(made).code })
       assert.equal(404, call("GET", "/v1/kv/default/new").status)
-      assert.equal(200, call("POST", "/v1/batch", '[{"op":"put","k":"new","v":"1","if_seq":0}]').status)
+      assert.equal(200, call("POST", "/v1/batch",
+        '[{"op":"put","k":"new","v":"1","if_seq":0}]').status)
     end)
 
     it("names what is wrong with an operation", function()
       for body, word in pairs {
-        ['[{"op":"zap","k":"a"}]'] = "item 0: op is one of", ['[{"op":"put","k":"a"}]'] = "v or v64",
+        ['[{"op":"zap","k":"a"}]'] = "item 0: op is one of",
+          ['[{"op":"put","k":"a"}]'] = "v or v64",
         ['[{"op":"delete","k":"a","v":"1"}]'] = "only put takes v",
         ['[{"op":"put","k":"a","v":"1","ttl":-1}]'] = "ttl",
         ['[{"op":"put","k":"a","v":"1","if_seq":1.5}]'] = "if_seq is a whole number",
@@ -322,10 +337,12 @@ describe("loam.routes", function()
       local made = call("POST", "/blobs/dir/k", "123456789")
 
       assert.equal(201, made.status)
-      assert.same({ key = "dir/k", etag = "cbf43926", size = 9, volume_id = "volume" }, decoded(made))
+      assert.same({ key = "dir/k", etag = "cbf43926", size = 9, volume_id = "volume" },
+        decoded(made))
       local found = call("GET", "/blobs/dir/k")
       assert.same({ "123456789", '"cbf43926"' }, { found.body, found.headers.ETag })
-      assert.equal(304, call("GET", "/blobs/dir/k", nil, { ["If-None-Match"] = '"cbf43926"' }).status)
+      assert.equal(304, call("GET", "/blobs/dir/k", nil,
+        { ["If-None-Match"] = '"cbf43926"' }).status)
     end)
 
     it("answers 404 in the words of the contract, and 204 to every delete", function()
@@ -370,7 +387,8 @@ describe("loam.routes", function()
 
     it("gives the JSON fields on Accept, else Prometheus text", function()
       local body = decoded(call("GET", "/metrics", nil, { Accept = "application/json" }))
-      for _, name in ipairs { "total_keys", "total_segments", "total_bytes", "total_mb", "volume_id",
+      for _, name in ipairs { "total_keys", "total_segments", "total_bytes", "total_mb",
+        "volume_id",
         "active_segment_id", "oldest_segment_id", "uptime_secs", "avg_value_size_bytes" } do
         assert.is_not_nil(body[name])
       end

@@ -5,7 +5,10 @@
 --     local answer = server:curl("-X PUT -d 1", "/v1/kv/default/a") -- curl
 --     local exit_code = server:stop()
 --
--- Waits are conditions with deadlines. Only the process started here is ever signalled, by its number.
+-- Waits are conditions with deadlines. Only the process started here is ever signalled, by its
+-- number. after_each(server.stop_all): the directories live until then, not until the test's end,
+-- which busted announces before after_each.
+local ffi = require "ffi"
 local paths = require "spec.support.paths"
 local socket = require "socket"
 local tmpdir = require "spec.support.tmp"
@@ -14,6 +17,15 @@ local server = {}
 local methods = {}
 local metatable = { __name = "spec.server", __index = methods }
 local DEADLINE_SECONDS = 15
+local running, directories = {}, {}
+
+local function make_directory()
+  local template = (os.getenv("TMPDIR") or "/tmp") .. "/loam-spec-XXXXXX"
+  local buffer = ffi.new("char[?]", #template + 1, template)
+  assert(ffi.C.mkdtemp(buffer) ~= nil, "cannot make a directory")
+  directories[#directories + 1] = ffi.string(buffer)
+  return directories[#directories]
+end
 
 local function read_file(path)
   local file = io.open(path, "rb")
@@ -55,12 +67,15 @@ end
 --- Starts a server. given: app (text of app.lua), flags, environment, workers (1).
 function server.start(given)
   given = given or {}
-  local directory = given.directory or tmpdir()
-  local self = setmetatable({ directory = directory, app_path = directory .. "/app.lua" }, metatable)
+  local directory = given.directory or make_directory()
+  local self = setmetatable({ directory = directory, app_path = directory .. "/app.lua" },
+    metatable)
   if given.app then
     write_file(self.app_path, given.app)
   end
-  os.remove(directory .. "/exit")
+  for _, name in ipairs { "exit", "out", "err", "pid" } do
+    os.remove(directory .. "/" .. name)
+  end
   local command = ("(%s '%s' serve %s --data %s/data --listen 127.0.0.1:0 --workers %d %s "
     .. ">%s/out 2>%s/err </dev/null & echo $! >%s/pid; wait $!; echo $? >%s/exit.new; "
     .. "mv %s/exit.new %s/exit) >/dev/null 2>&1 &"):format(given.environment or "", paths.program,
@@ -77,6 +92,7 @@ function server.start(given)
   end)
   self.url = "http://127.0.0.1:" .. self.port
   self.pid = tonumber(read_file(directory .. "/pid"))
+  running[#running + 1] = self
   return self
 end
 
@@ -95,6 +111,21 @@ function methods:stop(signal)
     self.exit_code = tonumber(text)
   end
   return self.exit_code
+end
+
+--- Stops every server that is left and removes their directories. For after_each.
+function server.stop_all()
+  for at = #running, 1, -1 do
+    local one = running[at]
+    running[at] = nil
+    one:stop()
+  end
+  for at = #directories, 1, -1 do
+    if os.getenv("LOAM_KEEP") ~= "1" then
+      os.execute("rm -rf '" .. directories[at] .. "'")
+    end
+    directories[at] = nil
+  end
 end
 
 --- What the server wrote to standard error so far.
