@@ -342,10 +342,7 @@ local function start_timers(worker)
   end
 end
 
---- Called by core/host/workers.c.
-return function(pointer)
-  local worker = open(ffi.cast("struct host_worker *", pointer))
-  connect(worker)
+local function serve(worker)
   load_first(worker)
   start_timers(worker)
   C.host_worker_ready(worker.handle)
@@ -353,6 +350,17 @@ return function(pointer)
   if worker.index == 1 then
     take_log(worker)
   end
+end
+
+--- Called by core/host/workers.c.
+return function(pointer)
+  local worker = open(ffi.cast("struct host_worker *", pointer))
+  connect(worker)
+  local is_ok, problem = pcall(serve, worker)
+  -- Also after a failure: the store cannot be closed while the queue is open.
   C.http_fd_remove(worker.http, worker.commits:fd())
   worker.commits:close()
+  if not is_ok then
+    error(problem, 0)
+  end
 end

@@ -156,7 +156,8 @@ describe("loam serve", function()
   end)
 
   it("names the limit of a body that is too large, before it is sent", function()
-    local s = start { flags = "--value-bytes-max 1000 --body-bytes-max 100 --batch-body-bytes-max 200" }
+    local s = start { flags = "--value-bytes-max 1000 --body-bytes-max 100 "
+      .. "--batch-body-bytes-max 200" }
     local put = s:request("PUT", "/v1/kv/default/a", ("x"):rep(1001))
     local batch = s:request("POST", "/v1/batch", ("x"):rep(201))
 
@@ -288,8 +289,8 @@ describe("loam serve", function()
 
     it("serves files of a directory and nothing outside", function()
       local s = start { app = [[require("loam.app").static("/f", "public")]] }
-      os.execute(("mkdir -p %s/public/sub && printf hi >%s/public/sub/index.html"):format(s.directory,
-        s.directory))
+      local files = s.directory .. "/public/sub"
+      os.execute(("mkdir -p %s && printf hi >%s/index.html"):format(files, files))
 
       local found = s:request("GET", "/f/sub/")
       assert.same({ 200, "hi", "text/html; charset=utf-8", "2" }, { found.status, found.body,
@@ -396,7 +397,8 @@ describe("loam serve", function()
     it("says that the port is in use, and that the store is", function()
       local s = start()
       local dir = tmpdir()
-      local code, _, err = server.run(("serve --data %s/data --listen 127.0.0.1:0"):format(s.directory))
+      local code, _, err = server.run("serve --listen 127.0.0.1:0 --data " .. s.directory
+        .. "/data")
       assert.equal(1, code)
       assert.matches("^loam: [^\n]+\n$", err)
       local blocker = assert(socket.bind("127.0.0.1", 0))

@@ -19,7 +19,8 @@ describe("loam.log", function()
     log.info("listening", "now", { port = 80, name = "a b" })
 
     assert.equal(1, #lines)
-    assert.matches('^%d+%-%d+%-%d+T%d+:%d+:%d+%.%d+Z INFO %[3%] listening now name="a b" port=80\n$',
+    assert.matches("^%d+%-%d+%-%d+T%d+:%d+:%d+%.%d+Z INFO %[3%] listening now "
+      .. 'name="a b" port=80\n$',
       lines[1])
   end)
 
