@@ -87,7 +87,7 @@ local function write_rows(opened, given, sink)
 end
 
 local function run(given)
-  store.with(given, store.READ, function(opened)
+  store.with(given, store.READ_ONCE, function(opened)
     local sink = sink_of(given.file)
     local is_ok, count, seconds =
       xpcall(function() return write_rows(opened, given, sink) end, command.trace)

@@ -41,7 +41,7 @@ end
 local function run(given)
   local range = arguments.range_of(given)
   local form = given.json and "json" or given.output
-  store.with(given, store.READ, function(opened)
+  store.with(given, store.READ_ONCE, function(opened)
     if not given.count then
       return print_rows(opened, range, form)
     end

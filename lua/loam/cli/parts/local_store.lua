@@ -16,10 +16,10 @@ local HINTS = {
 
 --- Opens the database of a directory.
 ---@param path string
----@param given {create: boolean, read_only: boolean}
+---@param given {create: boolean, read_only: boolean, memory_bytes: number}
 function local_store.open(path, given)
   local db, err, code = kv.open(path, { create = given.create or false,
-    read_only = given.read_only or false })
+    read_only = given.read_only or false, memory_bytes = given.memory_bytes })
   if not db then
     failure.runtime("cannot open the database '%s': %s%s", path, failure.line(err),
       HINTS[code] or "")

@@ -1,6 +1,7 @@
 -- Opens what --data or --url name, for the length of a function.
 local arguments = require "loam.cli.parts.arguments"
 local command = require "loam.cli.parts.command"
+local failure = require "loam.cli.parts.failure"
 local local_store = require "loam.cli.parts.local_store"
 
 local store = {}
@@ -13,6 +14,9 @@ function store.open(given, options)
   local url, path = arguments.place(given)
   if url then
     -- Only here: without a URL the program needs no luasocket.
+    if not pcall(require, "socket") then
+      failure.runtime("--url needs luasocket: the Debian package lua-socket")
+    end
     return require("loam.cli.parts.remote_store").open(url)
   end
   return local_store.open(path, options)
@@ -40,6 +44,8 @@ function store.with(given, options, fn)
 end
 
 store.READ = { read_only = true }
+-- For one pass over many rows, which no cache helps.
+store.READ_ONCE = { read_only = true, memory_bytes = 32 * 1024 * 1024 }
 store.WRITE = { create = true }
 store.CHANGE = {}
 
