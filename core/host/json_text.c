@@ -6,6 +6,7 @@
  * one buffer without becoming Lua strings. Bytes that are not UTF-8 go out as base64url under "k64"
  * and "v64". Called by lua/loam/json.lua and the scan routes. Thread: owner of the buffer.
  */
+#include <inttypes.h>
 #include <string.h>
 
 #include "base/buf.h"
@@ -182,6 +183,16 @@ static int row_member(loam_buffer *out, char name, struct loam_slice bytes, int 
     return buf_append(out, "\"", 1, NULL);
 }
 
+/* Appends ,"seq":N and ,"expires_at_ms":N. */
+static int row_meta(loam_buffer *out, const loam_row *row)
+{
+    TRY(buf_printf(out, NULL, ",\"seq\":%" PRIu64, row->seq));
+    if (row->expire_at_ms == 0) {
+        return LOAM_OK;
+    }
+    return buf_printf(out, NULL, ",\"expires_at_ms\":%" PRIu64, row->expire_at_ms);
+}
+
 static int add_row(loam_buffer *out, const loam_row *row, int flags)
 {
     struct loam_slice key = {.data = row->key, .size = row->key_size};
@@ -195,6 +206,9 @@ static int add_row(loam_buffer *out, const loam_row *row, int flags)
     if ((flags & (HOST_ROWS_KEYS_ONLY | HOST_ROWS_BARE)) == 0) {
         TRY(buf_append(out, ",", 1, NULL));
         TRY(row_member(out, 'v', value, 0));
+    }
+    if ((flags & HOST_ROWS_META) != 0) {
+        TRY(row_meta(out, row));
     }
     return buf_append(out, "}", 1, NULL);
 }

@@ -302,6 +302,7 @@ enum {
     HOST_ROWS_LIST = 4,
     HOST_ROWS_FIRST = 8,
     HOST_ROWS_BARE = 16,
+    HOST_ROWS_META = 32,
 };
 int host_json_rows(loam_buffer *out, const loam_rows *rows, size_t start, size_t limit, int flags);
 ]]

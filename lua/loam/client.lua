@@ -144,6 +144,14 @@ local function call(self, method, path, given)
   return value
 end
 
+-- One member of an answer; a failure passes through.
+local function member(name, made, err, code)
+  if not made then
+    return nil, err, code
+  end
+  return made[name]
+end
+
 -- ---- One key ----
 
 local function seq_of(response)
@@ -301,8 +309,8 @@ end
 function methods:count(bucket, range)
   local query = scan_query(range)
   query.count_only, query.keys_only, query.reverse = true, nil, nil
-  local found, err, code = call(self, "GET", "/v1/kv/" .. uri.encode(bucket), { query = query })
-  return found and found.count, err, code
+  return member("count",
+    call(self, "GET", "/v1/kv/" .. uri.encode(bucket), { query = query }))
 end
 
 -- ---- Pipelined writes ----
@@ -356,20 +364,17 @@ end
 
 --- Starts a compaction of everything; returns its job {id, state, bytes_done, bytes_total}.
 function methods:compact()
-  local made, err, code = call(self, "POST", "/v1/admin/compact")
-  return made and made.job, err, code
+  return member("job", call(self, "POST", "/v1/admin/compact"))
 end
 
 --- Returns a job.
 function methods:job(id)
-  local made, err, code = call(self, "GET", ("/v1/admin/jobs/%.0f"):format(id))
-  return made and made.job, err, code
+  return member("job", call(self, "GET", ("/v1/admin/jobs/%.0f"):format(id)))
 end
 
 --- Returns the buckets {name, ttl, merge}.
 function methods:buckets()
-  local made, err, code = call(self, "GET", "/v1/buckets")
-  return made and made.buckets, err, code
+  return member("buckets", call(self, "GET", "/v1/buckets"))
 end
 
 --- Makes a bucket; given: ttl (seconds), merge.
@@ -382,7 +387,10 @@ end
 --- Drops a bucket with all its rows.
 function methods:drop_bucket(name)
   local is_done, err, code = call(self, "DELETE", "/v1/buckets/" .. uri.encode(name))
-  return is_done and true, err, code
+  if not is_done then
+    return nil, err, code
+  end
+  return true
 end
 
 return client

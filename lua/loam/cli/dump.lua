@@ -12,7 +12,8 @@ local units = require "loam.cli.parts.units"
 
 local function setup(parser)
   parser:description("Write rows, from one snapshot, to a file or standard output.\n\n"
-    .. "NDJSON keeps expiry and content type; CSV has the columns key, value, expires_at_ms.")
+    .. "NDJSON keeps expiry and, from a directory, content types; CSV has the columns key, value, "
+    .. "expires_at_ms.")
   parser:argument("file", "The file; - or nothing is standard output."):args("?")
   arguments.store(parser)
   arguments.range(parser)

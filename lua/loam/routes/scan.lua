@@ -91,6 +91,7 @@ end
 local function flags_of(args)
   local flags = args.keys_only and C.HOST_ROWS_KEYS_ONLY or 0
   flags = flags + (args.enc == "b64u" and C.HOST_ROWS_BASE64 or 0)
+  flags = flags + (args.meta and C.HOST_ROWS_META or 0)
   return flags + (args.format == "json" and C.HOST_ROWS_LIST or 0)
 end
 
@@ -193,6 +194,7 @@ scan.routes = {
       { name = "reverse", type = "flag", summary = "From the last key to the first." },
       { name = "keys_only", type = "flag", summary = "No values." },
       { name = "count_only", type = "flag", summary = "Only {count}." },
+      { name = "meta", type = "flag", summary = "Also seq and expires_at_ms of each row." },
       { name = "format", type = "string", values = { "ndjson", "json" }, default = "ndjson",
         summary = "One JSON object per line, or one JSON object with rows." },
     },

@@ -3,7 +3,6 @@
 -- The last test is the proof of durability that `loam load --url` is for: the server is killed in
 -- the middle of a load, and every acknowledged row must be there afterwards.
 local program = require "spec.support.program"
-local shell = require "spec.support.shell"
 local tmpdir = require "spec.support.tmp"
 
 local dir, server
@@ -46,7 +45,8 @@ describe("loam --url", function()
     assert.are.equal("key:000500\nkey:000499\n", run({ "scan", "-r", "-k", "-n", "2" }).out)
     assert.are.equal("100\n", run({ "scan", "--prefix", "key:0001", "--count" }).out)
     assert.are.equal(0, run({ "buckets", "create", "logs", "--ttl", "60" }).status)
-    assert.are.equal("name     ttl  merge\ndefault  -    -\nlogs     60   -\n", run({ "buckets" }).out)
+    assert.are.equal("name     ttl  merge\ndefault  -    -\nlogs     60   -\n",
+      run({ "buckets" }).out)
     assert.are.equal(0, run({ "buckets", "drop", "logs" }).status)
     assert.matches("\nkey_count_estimate +500\n", run({ "stats" }).out)
     assert.matches("^compacted ", run({ "compact" }).out)
@@ -66,7 +66,8 @@ describe("loam --url", function()
   end)
 
   it("drives the shell", function()
-    local result = run({ "shell" }, "set a 1\nget a\nincr n 2 3\nlist\n= client:count('default', {})\n")
+    local result = run({ "shell" },
+      "set a 1\nget a\nincr n 2 3\nlist\n= client:count('default', {})\n")
 
     assert.are.equal("ok\n1\n5\na 1\nn 5\n2\n", result.out)
     assert.are.equal("", result.err)
@@ -113,7 +114,7 @@ describe("loam load --url, when the server is killed", function()
         program.wait_until("acknowledgements", function() return acknowledged() > 0 end)
         server:kill()
       end
-      if program.read(dir .. "/status") ~= "" then
+      if at % 1000 == 0 and program.read(dir .. "/status") ~= "" then
         break
       end
     end
@@ -121,13 +122,12 @@ describe("loam load --url, when the server is killed", function()
 
     local count = acknowledged()
     assert.are.equal("3\n", program.read(dir .. "/status"))
-    assert.matches(("^loam: [^\n]*; %d rows are acknowledged, the outcome of the %%d+ rows in flight "
-      .. "is unknown\n$"):format(count), program.read(dir .. "/err"))
+    assert.matches(("^loam: [^\n]*; %d rows are acknowledged, the outcome of the %%d+ rows in "
+      .. "flight is unknown\n$"):format(count), program.read(dir .. "/err"))
     server = program.serve(dir .. "/db")
     local found = run { "scan", "--keys-only", "--to", ("key:%06d"):format(count + 1) }
     assert.are.equal(count, select(2, found.out:gsub("\n", "")))
     assert.are.equal("value 1", run({ "get", "key:000001" }).out)
     assert.is_true(count > 0 and count < COUNT)
-    assert.is_truthy(shell)
   end)
 end)

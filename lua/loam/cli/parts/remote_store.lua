@@ -57,7 +57,10 @@ function methods:incr(key, by, init)
 end
 
 function methods:scan(range)
-  return (check(self.client:scan(self.bucket, range)))
+  return (check(self.client:scan(self.bucket, {
+    prefix = range.prefix, from = range.from, to = range.to, limit = range.limit,
+    reverse = range.reverse, keys_only = range.keys_only, meta = true,
+  })))
 end
 
 function methods:count(range)
