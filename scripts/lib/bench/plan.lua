@@ -10,9 +10,12 @@ local BATCH_ROWS = 100
 -- fillsync ends after this time or after N writes.
 local SYNC_TIME_MS = 2000
 local READ_THREADS = 2
+-- readseq reads everything again until it has met so many rows, 20 times at most: one pass over a
+-- small store is over before it can be timed.
+local PASS_ROWS, PASSES_MAX = 5e6, 20
 
 -- share: operations as a share of --ops; of_n: as a share of --n. is_loose: what is found depends
--- on how fast the store is, so the stores' counts are not compared.
+-- on how fast the store is, so the stores' counts are not compared. is_helper: never shown.
 local GROUPS = {
   { "fill", {
     { "fillrandom", of_n = 1 },
@@ -26,7 +29,7 @@ local GROUPS = {
     { "readthreads", share = 1, needs = "settle", threads = READ_THREADS },
   } },
   { "scans", {
-    { "readseq", ops = 1, needs = "settle" },
+    { "readseq", passes = true, needs = "settle" },
     { "seekrandom", share = 1 / 4, needs = "settle" },
     { "scan100", share = 1 / 20, needs = "settle" },
   } },
@@ -47,7 +50,9 @@ local GROUPS = {
   } },
   { "reopen", {
     { "reopen", command = "reopen", needs = "fillrandom" },
-    { "reopen-killed", command = "kill", needs = "fillrandom" },
+    -- Without new rows in the log a crash would leave nothing to recover.
+    { "rewrite", run = "overwrite", share = 1 / 4, needs = "fillrandom", is_helper = true },
+    { "reopen-killed", command = "kill", needs = "rewrite" },
   } },
   { "fillseq", { { "fillseq", of_n = 1 } }, is_fresh = true },
   { "fillbatch", { { "fillbatch", of_n = 1 / BATCH_ROWS } }, is_fresh = true },
@@ -65,8 +70,8 @@ local function sync_groups(threads)
 end
 
 local function size_of(step, options)
-  if step.ops then
-    return step.ops
+  if step.passes then
+    return math.max(1, math.min(PASSES_MAX, math.floor(PASS_ROWS / options.n)))
   end
   local count = step.of_n and step.of_n * options.n or step.share * options.ops
   return math.max(1, math.floor(count))
@@ -86,6 +91,7 @@ local function make_step(step, options)
     command = command_of(step, options),
     needs = step.needs,
     is_loose = step.is_loose or false,
+    is_helper = step.is_helper or false,
     is_time = step.command ~= nil,
   }
 end
@@ -99,7 +105,7 @@ local function mark(groups, word)
   local is_known = false
   for _, group in ipairs(groups) do
     for _, step in ipairs(group.steps) do
-      if starts_with(step.label, word) then
+      if not step.is_helper and starts_with(step.label, word) then
         step.is_wanted, is_known = true, true
       end
     end
@@ -120,7 +126,9 @@ end
 -- Steps that only prepare for wanted ones run too, and are not shown.
 local function add_needed(groups)
   for index = #groups, 1, -1 do
-    for _, step in ipairs(groups[index].steps) do
+    local steps = groups[index].steps
+    for place = #steps, 1, -1 do
+      local step = steps[place]
       local needed = step.needs and (step.is_wanted or step.is_needed) and find(groups, step.needs)
       if needed then
         needed.is_needed = true
@@ -187,7 +195,7 @@ function plan.labels(groups)
   local labels = {}
   for _, group in ipairs(groups) do
     for _, step in ipairs(group.steps) do
-      if not step.is_hidden then
+      if not (step.is_hidden or step.is_helper) then
         labels[#labels + 1] = step.label
       end
     end
