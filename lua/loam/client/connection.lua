@@ -52,7 +52,7 @@ function connection.new(host, port, timeout_seconds)
   local shown = host:find(":", 1, true) and "[" .. host .. "]" or host
   return setmetatable({
     _host = host, _port = port, _timeout = timeout_seconds, _socket = false, _methods = {},
-    _first = 1, pending_count = 0, authority = ("%s:%d"):format(shown, port),
+    _first = 1, _lost_count = 0, pending_count = 0, authority = ("%s:%d"):format(shown, port),
   }, metatable)
 end
 
@@ -109,6 +109,7 @@ function methods:ensure()
   if self._socket then
     return true, true
   end
+  self._lost_count = 0
   local is_connected, err, code = connect(self)
   return is_connected, err or false, code
 end
@@ -143,7 +144,9 @@ end
 ---@param body? string
 ---@return boolean? is_sent, table? err, string? code
 function methods:send(method, target, headers, body)
-  if not self._socket then
+  if self._lost_count > 0 then
+    return broken(self, "answers were awaited", "closed")
+  elseif not self._socket then
     local is_there, err, code = self:ensure()
     if not is_there then
       return nil, err, code
@@ -231,11 +234,25 @@ local function body_kind(method, status, headers)
   return "until_close", 0
 end
 
+-- A server that closes after an answer leaves the requests behind it without one: they are lost,
+-- and nothing is sent in their wake before somebody asks for a new connection with ensure().
+local function finished(self, response)
+  response.kind = "none"
+  if (response.headers.connection or ""):lower() == "close" then
+    local count = self.pending_count
+    self:close()
+    self._lost_count = count
+  end
+  return nil
+end
+
 --- Receives the head of the oldest pending answer. Its body is fetched with read() or read_all()
 --- before the next receive().
 ---@return {status: number, headers: table<string, string>}? response, table? err, string? code
 function methods:receive()
-  if self.pending_count == 0 then
+  if self._lost_count > 0 then
+    return broken(self, "an answer was awaited", "closed")
+  elseif self.pending_count == 0 then
     error("receive: no request is pending", 2)
   end
   local status, headers = read_head(self)
@@ -247,15 +264,10 @@ function methods:receive()
   self._first, self.pending_count = self._first + 1, self.pending_count - 1
   local response = { status = status, headers = headers }
   response.kind, response.left = body_kind(method, status, headers)
-  return response
-end
-
-local function finished(self, response)
-  response.kind = "none"
-  if (response.headers.connection or ""):lower() == "close" then
-    self:close()
+  if response.kind == "none" then
+    finished(self, response)
   end
-  return nil
+  return response
 end
 
 local read_piece = {}

@@ -96,14 +96,15 @@ describe("loam --url, failures", function()
   end)
 end)
 
-describe("loam load --url, when the server is killed", function()
+describe("loam load --url, when the server ends", function()
   local COUNT = 100000
 
   local function acknowledged()
     return tonumber(program.read(dir .. "/acked")) or 0
   end
 
-  it("stops, says what is known, and no acknowledged row is lost", function()
+  -- Loads rows and calls interrupt() in the middle. Returns what load says on standard error.
+  local function load_until(interrupt)
     local line = program.line { "load", "--url", server.url, "--batch", "200", "--acked",
       dir .. "/acked" }
     local command = ("%s >%s/out 2>%s/err; echo $? >%s/status"):format(line, dir, dir, dir)
@@ -112,22 +113,39 @@ describe("loam load --url, when the server is killed", function()
       pipe:write(('{"k":"key:%06d","v":"value %d"}\n'):format(at, at))
       if at == COUNT / 2 then
         program.wait_until("acknowledgements", function() return acknowledged() > 0 end)
-        server:kill()
+        interrupt()
       end
       if at % 1000 == 0 and program.read(dir .. "/status") ~= "" then
         break
       end
     end
     pipe:close()
+    return program.read(dir .. "/err")
+  end
 
+  local function assert_all_acknowledged_rows_are_there()
     local count = acknowledged()
     assert.are.equal("3\n", program.read(dir .. "/status"))
-    assert.matches(("^loam: [^\n]*; %d rows are acknowledged, the outcome of the %%d+ rows in "
-      .. "flight is unknown\n$"):format(count), program.read(dir .. "/err"))
+    assert.is_true(count > 0 and count < COUNT)
     server = program.serve(dir .. "/db")
     local found = run { "scan", "--keys-only", "--to", ("key:%06d"):format(count + 1) }
     assert.are.equal(count, select(2, found.out:gsub("\n", "")))
     assert.are.equal("value 1", run({ "get", "key:000001" }).out)
-    assert.is_true(count > 0 and count < COUNT)
+  end
+
+  it("stops, says what is known, and no acknowledged row is lost", function()
+    local said = load_until(function() server:kill() end)
+
+    assert.matches(("^loam: [^\n]*; %d rows are acknowledged, the outcome of the %%d+ rows in "
+      .. "flight is unknown\n$"):format(acknowledged()), said)
+    assert_all_acknowledged_rows_are_there()
+  end)
+
+  it("does the same when an operator stops the server", function()
+    local said = load_until(function() server:stop() end)
+
+    assert.matches(("^loam: [^\n]*; %d rows are acknowledged[^\n]*\n$"):format(acknowledged()),
+      said)
+    assert_all_acknowledged_rows_are_there()
   end)
 end)

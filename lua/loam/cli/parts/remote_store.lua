@@ -129,25 +129,38 @@ local function lost(self, err)
     failure.line(err), self.acknowledged, in_flight_count(self))
 end
 
--- The server refused a write: nothing of it was applied. Those behind it get their answers.
+-- Receives the answers to what is still in flight. Returns how many rows of it are written, and of
+-- how many nobody knows.
+local function drain(self)
+  local written, unknown, is_there = 0, 0, true
+  for at = self._first, self._last do
+    local count = self._in_flight[at].count
+    local is_written, problem
+    if is_there then
+      is_written, problem = self._client:receive_write()
+      is_there = is_written or problem.status ~= nil
+    end
+    written = written + (is_written and count or 0)
+    unknown = unknown + (is_there and 0 or count)
+  end
+  return written, unknown
+end
+
+local function counted(text, count)
+  return count > 0 and text:format(count) or ""
+end
+
+-- The server refused a write: nothing of it was applied, unless it says that it does not know.
 local function refused(self, write, err)
   self.is_broken = true
-  local behind = 0
-  for at = self._first, self._last do
-    local is_written, problem = self._client:receive_write()
-    if is_written then
-      behind = behind + self._in_flight[at].count
-    elseif not problem.status then
-      break
-    end
+  local written, unknown = drain(self)
+  if err.code == "UNKNOWN_OUTCOME" then
+    unknown = unknown + write.count
   end
   local line = err.index and write.origins[err.index + 1] or write.origins[1]
-  local where = line and ("line %d: "):format(line) or ""
-  local known = err.code == "UNKNOWN_OUTCOME"
-    and (", the outcome of the %d rows after them is unknown"):format(write.count) or ""
-  local later = behind > 0 and (", %d later ones were written too"):format(behind) or ""
-  failure.runtime("%s%s; %d rows are acknowledged%s%s", where, failure.line(err),
-    self.acknowledged, known, later)
+  failure.runtime("%s%s; %d rows are acknowledged%s%s", counted("line %d: ", line or 0),
+    failure.line(err), self.acknowledged, counted(", %d later ones are written too", written),
+    counted(", the outcome of %d later ones is unknown", unknown))
 end
 
 local function receive(self)
