@@ -49,7 +49,14 @@ static struct picker_plan pick(struct loam_db *db, const struct version *version
             runs[i].delete_count += table_meta(run->tables[t])->delete_count;
         }
     }
-    return picker_pick(runs, count, &db->picker);
+    struct picker_options options = db->picker;
+    mutex_lock(&db->snapshot_mu);
+    if (db->snapshot_count > 0) {
+        options.delete_percent =
+            0; /* A rewrite would keep the deletes that snapshots need, for ever. */
+    }
+    mutex_unlock(&db->snapshot_mu);
+    return picker_pick(runs, count, &options);
 }
 
 /* Decides what to do next; returns whether there is something. Marks the runs as busy. */
