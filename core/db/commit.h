@@ -67,6 +67,7 @@ struct commit {
     struct memtable *memtable; /* The active one; the state holds the reference. */
     uint64_t next_seq;
     struct overlay overlay; /* Rows of the group that is being resolved. */
+    uint64_t groups;        /* Processed so far. */
     uint64_t owed_ns;       /* Pacing not slept yet. */
 };
 

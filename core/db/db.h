@@ -22,7 +22,13 @@
 #include "lsm/picker.h"
 #include "lsm/version_set.h"
 
-enum { COMPACTION_THREADS_MAX = 16, BUSY_RUNS_MAX = 256, GET_SAMPLE = 64 };
+enum {
+    COMPACTION_THREADS_MAX = 16,
+    BUSY_RUNS_MAX = 256,
+    GET_SAMPLE = 64,
+    WRITE_SAMPLE = 16,
+    RUNS_SOFT = 12
+};
 
 struct bucket_table;
 
@@ -75,6 +81,7 @@ struct loam_db {
     _Atomic(struct bucket_table *) buckets; /* See buckets.h. */
     _Atomic uint64_t visible_seq;
     _Atomic uint64_t durable_seq;
+    _Atomic bool is_paced; /* Flush or compaction may be behind: writers ask pace(). A hint. */
     _Atomic bool
         is_read_only; /* Poisoned, or opened read-only: writes are refused. Never goes back. */
     _Atomic uint32_t scan_count;
@@ -134,6 +141,13 @@ struct loam_db {
 void db_poison(struct loam_db *db, const struct loam_error *cause);
 /* READ_ONLY with the first cause, or LOAM_OK. */
 NODISCARD int db_check_writable(struct loam_db *db, struct loam_error *err);
+
+/* For counters that only one thread changes (the commit leader): no locked instruction. */
+static inline void db_count_owned(_Atomic uint64_t *counter, uint64_t n)
+{
+    uint64_t old = atomic_load_explicit(counter, memory_order_relaxed);
+    atomic_store_explicit(counter, old + n, memory_order_relaxed);
+}
 
 static inline void db_count(_Atomic uint64_t *counter, uint64_t n)
 {

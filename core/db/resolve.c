@@ -283,8 +283,8 @@ static int resolve_all(struct resolving *r, struct loam_error *err)
     return LOAM_OK;
 }
 
-/* A batch of plain operations on live buckets without a default time to live goes into the log as
- * it is. */
+/* Inside an epoch bracket. A batch of plain operations on live buckets without a default time to
+ * live goes into the log as it is. */
 static bool is_plain(struct loam_db *db, const struct loam_batch *batch)
 {
     if (batch->extras.size > 0 || batch->bucket_count > BATCH_BUCKETS_KEPT) {
@@ -299,9 +299,21 @@ static bool is_plain(struct loam_db *db, const struct loam_batch *batch)
     return true;
 }
 
+/* The default bucket always exists and has no rules: nothing to look up. */
+static bool is_plain_default(const struct loam_batch *batch)
+{
+    return batch->extras.size == 0 && batch->bucket_count == 1 &&
+           batch->buckets[0] == LOAM_BUCKET_DEFAULT;
+}
+
 void resolve_ticket(struct loam_db *db, struct ticket *ticket)
 {
     const struct loam_batch *batch = ticket->batch;
+    if (LIKELY(is_plain_default(batch))) {
+        ticket->payload = buf_slice(&batch->ops);
+        ticket->count = batch->count;
+        return;
+    }
     epoch_enter();
     if (is_plain(db, batch)) {
         ticket->payload = buf_slice(&batch->ops);

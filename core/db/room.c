@@ -12,7 +12,6 @@
 #include "db/pace.h"
 
 enum {
-    RUNS_SOFT = 12, /* Sorted runs from which on writers are paced by compaction. */
     RUNS_HARD = 32,
     SLEEP_MIN_NS = 1000000, /* Owed time is slept in pieces that a timer can keep. */
     SLEEP_MAX_NS = 10000000,
@@ -40,17 +39,12 @@ static void pace(struct loam_db *db, size_t bytes)
 {
     epoch_enter();
     const struct read_state *state = state_get(db);
-    size_t immutable_count = state->immutable_count;
     struct pace_input input = {
         .run_count = (uint32_t)state->version->run_count,
         .run_soft = RUNS_SOFT,
         .run_hard = RUNS_HARD,
         .room_bytes = db->options.memtable_bytes * (IMMUTABLE_COUNT_MAX + 1),
     };
-    if (immutable_count == 0 && input.run_count <= RUNS_SOFT) {
-        epoch_exit();
-        return;
-    }
     input.backlog_bytes = backlog_bytes(state);
     epoch_exit();
     mutex_lock(&db->mu);
@@ -133,7 +127,9 @@ int room_make(struct loam_db *db, struct ticket *first, size_t bytes, struct loa
     if (bytes == 0) {
         return LOAM_OK;
     }
-    pace(db, bytes);
+    if (UNLIKELY(atomic_load_explicit(&db->is_paced, memory_order_relaxed))) {
+        pace(db, bytes);
+    }
     bool is_full = memtable_bytes(commit->memtable) >= db->options.memtable_bytes;
     bool is_empty = memtable_count(commit->memtable) == 0;
     if (commit->wal != NULL && !is_full &&

@@ -60,6 +60,9 @@ _Static_assert(offsetof(struct read_state, epoch_item) == 0, "state_release cast
 
 void state_publish(struct loam_db *db, struct read_state *state)
 {
+    atomic_store_explicit(&db->is_paced,
+                          state->immutable_count > 0 || state->version->run_count > RUNS_SOFT,
+                          memory_order_relaxed);
     /* Release: pairs with the acquire in state_get(). */
     struct read_state *old = atomic_exchange_explicit(&db->state, state, memory_order_acq_rel);
     if (old != NULL) {

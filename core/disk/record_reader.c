@@ -172,6 +172,24 @@ int record_reader_judge(struct record_reader *reader, struct loam_error *err)
                 (unsigned long long)proof.offset);
 }
 
+int record_reader_is_zero(struct record_reader *reader, bool *is_zero, struct loam_error *err)
+{
+    uint64_t at = reader->position;
+    while (at < reader->file_size) {
+        const char *data = NULL;
+        size_t have = 0;
+        TRY(window_at(reader, at, 1, &data, &have, err));
+        /* A block of zeros equals itself moved by one. */
+        if (data[0] != 0 || (have > 1 && memcmp(data, data + 1, have - 1) != 0)) {
+            *is_zero = false;
+            return LOAM_OK;
+        }
+        at += have;
+    }
+    *is_zero = true;
+    return LOAM_OK;
+}
+
 void record_reader_close(struct record_reader *reader)
 {
     loam_buffer_free(&reader->window);

@@ -37,6 +37,9 @@ record_reader_next(struct record_reader *reader, struct record *out, struct loam
  * bytes here were durable. Errors: IO, NO_MEMORY.
  */
 NODISCARD int record_reader_judge(struct record_reader *reader, struct loam_error *err);
+/* Whether every byte from position to the end is zero. Errors: IO, NO_MEMORY. */
+NODISCARD int
+record_reader_is_zero(struct record_reader *reader, bool *is_zero, struct loam_error *err);
 /* A zeroed reader is fine. */
 void record_reader_close(struct record_reader *reader);
 

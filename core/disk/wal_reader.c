@@ -79,7 +79,15 @@ static int finish(struct wal_reader *reader, struct loam_error *err)
         return LOAM_NOT_FOUND;
     }
     TRY(rc);
-    reader->end = is_at_end ? WAL_END_OPEN : WAL_END_TORN;
+    /* Zeros to the end are space that was allocated ahead, not a torn record. */
+    bool is_unused = is_at_end;
+    if (!is_at_end) {
+        TRY(record_reader_is_zero(&reader->records, &is_unused, err));
+    }
+    if (is_unused) {
+        reader->records.file_size = reader->position;
+    }
+    reader->end = is_unused ? WAL_END_OPEN : WAL_END_TORN;
     return LOAM_NOT_FOUND;
 }
 

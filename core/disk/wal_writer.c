@@ -10,6 +10,9 @@
 #include "base/memory.h"
 #include "disk/file_name.h"
 
+#define BEHIND_STEP                                                                                \
+    (1u << 20) /* Write-out is started every so many bytes, so that a sync finds                   \
+                  little left to do. */
 #define BUFFER_KEEP_MAX (4u << 20) /* A larger buffer is given back after its write. */
 
 struct wal_writer {
@@ -17,11 +20,13 @@ struct wal_writer {
     struct record_key key;
     uint64_t number;
     uint64_t written; /* Bytes handed to the kernel. */
+    uint64_t behind;  /* Of those, bytes whose write-out was started. */
     uint64_t durable; /* Of those, bytes known to be synced. */
     uint64_t chain;   /* Over everything framed. */
     uint64_t written_chain;
     struct loam_buffer buffer; /* Framed, not yet written. */
     bool is_sealed;
+    bool is_mapped;  /* The file is longer than what was written until it is sealed. */
     int failed_code; /* LOAM_OK, or the poison. */
     struct loam_error failed;
 };
@@ -53,7 +58,13 @@ static int begin_file(struct wal_writer *writer,
 {
     char bytes[FILE_HEADER_SIZE];
     writer->chain = writer->written_chain = file_header_encode(header, bytes);
-    TRY(env_allocate(writer->file, allocate_bytes, err));
+    int mapped =
+        allocate_bytes == 0 ? LOAM_UNSUPPORTED : env_map(writer->file, allocate_bytes, err);
+    writer->is_mapped = mapped == LOAM_OK;
+    if (mapped == LOAM_UNSUPPORTED) {
+        mapped = env_allocate(writer->file, allocate_bytes, err);
+    }
+    TRY(mapped);
     TRY(env_write(writer->file, 0, bytes, sizeof(bytes), err));
     TRY(env_sync(writer->file, err));
     TRY(env_dir_sync(dir, err));
@@ -144,6 +155,10 @@ int wal_writer_write(struct wal_writer *writer, struct loam_error *err)
     writer->written += buffer->size;
     writer->written_chain = writer->chain;
     buffer->size = 0;
+    if (writer->written - writer->behind >= BEHIND_STEP) {
+        env_write_behind(writer->file, writer->behind, writer->written - writer->behind);
+        writer->behind = writer->written;
+    }
     if (buffer->capacity > BUFFER_KEEP_MAX) {
         loam_buffer_free(buffer);
     }
@@ -188,6 +203,12 @@ int wal_writer_seal(struct wal_writer *writer, struct loam_error *err)
     struct record end = {.type = RECORD_END};
     TRY(add_record(writer, &end, err));
     TRY(wal_writer_write(writer, err));
+    if (writer->is_mapped) {
+        int rc = env_trim(writer->file, writer->written, &writer->failed);
+        if (rc != LOAM_OK) {
+            return poison(writer, rc, err);
+        }
+    }
     TRY(wal_writer_sync(writer, err));
     writer->is_sealed = true;
     return LOAM_OK;

@@ -60,6 +60,12 @@ struct env_file_ops {
     /* Allocates disk space of [0, size) without changing the size of the file. A driver without the
      * means answers LOAM_OK. */
     int (*allocate)(struct env_file *file, uint64_t size, struct loam_error *err);
+    /* Optional (NULL = UNSUPPORTED): makes [0, size) of a file being written allocated space and
+     * its size; from then on writes below it go through memory: they cost a copy, are in the
+     * kernel's hands when they return, and fail with an error as others do. */
+    int (*map)(struct env_file *file, uint64_t size, struct loam_error *err);
+    /* Ends a mapping and cuts the file to `size`. With map only. */
+    int (*trim)(struct env_file *file, uint64_t size, struct loam_error *err);
     /* Starts write-out of [offset, offset + size) without waiting: smooths the later sync. Hint
      * only. */
     void (*write_behind)(struct env_file *file, uint64_t offset, uint64_t size);
@@ -185,6 +191,10 @@ NODISCARD int env_write(
 NODISCARD int env_sync(struct env_file *file, struct loam_error *err);
 NODISCARD int env_size(struct env_file *file, uint64_t *size, struct loam_error *err);
 NODISCARD int env_allocate(struct env_file *file, uint64_t size, struct loam_error *err);
+/* Errors: UNSUPPORTED the driver or file system cannot; NO_SPACE; IO. */
+NODISCARD int env_map(struct env_file *file, uint64_t size, struct loam_error *err);
+/* Only after env_map() succeeded. */
+NODISCARD int env_trim(struct env_file *file, uint64_t size, struct loam_error *err);
 void env_write_behind(struct env_file *file, uint64_t offset, uint64_t size);
 /* Frees the handle always. NULL is fine. */
 NODISCARD int env_close(struct env_file *file, struct loam_error *err);

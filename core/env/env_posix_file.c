@@ -10,15 +10,19 @@
 #include "env/env_posix.h"
 
 #include <fcntl.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "base/check.h"
 #include "base/memory.h"
+#include "env/env_posix_map.h"
 
 struct posix_file {
     struct env_file base;
     int fd;
     pid_t owner; /* The process that opened it. */
+    char *map;   /* [0, map_size) of the file, or NULL. */
+    uint64_t map_size;
 };
 
 static struct posix_file *file_of(struct env_file *base)
@@ -62,12 +66,25 @@ static int read_file(struct env_file *base,
     return LOAM_OK;
 }
 
+static int write_mapped(
+    struct posix_file *file, uint64_t offset, const void *data, size_t size, struct loam_error *err)
+{
+    if (LIKELY(map_copy(file->map + offset, data, size))) {
+        return LOAM_OK;
+    }
+    return fail(err, LOAM_IO, "cannot write %s at offset %llu: the kernel has no page for it",
+                file->base.name, (unsigned long long)offset);
+}
+
 static int write_file(
     struct env_file *base, uint64_t offset, const void *data, size_t size, struct loam_error *err)
 {
     struct posix_file *file = file_of(base);
     TRY(posix_check_owner(file->owner, base->name, err));
     PRE(fits_offset(offset, size));
+    if (file->map != NULL && offset + size <= file->map_size) {
+        return write_mapped(file, offset, data, size, err);
+    }
     size_t done = 0;
     while (done < size) {
         ssize_t count =
@@ -124,6 +141,50 @@ static int allocate(struct env_file *base, uint64_t size, struct loam_error *err
                       (unsigned long long)size, base->name);
 }
 
+static int map_file(struct env_file *base, uint64_t size, struct loam_error *err)
+{
+    struct posix_file *file = file_of(base);
+    TRY(posix_check_owner(file->owner, base->name, err));
+    PRE(fits_offset(0, size) && size > 0 && file->map == NULL);
+    /* The pages must have their space and lie inside the file before they are touched. */
+    if (fallocate(file->fd, 0, 0, (off_t)size) != 0) {
+        int errnum = errno;
+        bool is_missing = errnum == EOPNOTSUPP || errnum == EINVAL || errnum == ENOSYS;
+        return fail_errno(err, is_missing ? LOAM_UNSUPPORTED : posix_code(errnum), errnum,
+                          "cannot allocate %llu bytes for %s", (unsigned long long)size,
+                          base->name);
+    }
+    void *map = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, file->fd, 0);
+    if (map == MAP_FAILED) {
+        return fail_errno(err, LOAM_UNSUPPORTED, errno, "cannot map %s", base->name);
+    }
+    map_guard_install();
+    file->map = map;
+    file->map_size = size;
+    return LOAM_OK;
+}
+
+static void unmap(struct posix_file *file)
+{
+    if (file->map != NULL) {
+        INV(munmap(file->map, file->map_size) == 0);
+        file->map = NULL;
+    }
+}
+
+static int trim(struct env_file *base, uint64_t size, struct loam_error *err)
+{
+    struct posix_file *file = file_of(base);
+    TRY(posix_check_owner(file->owner, base->name, err));
+    unmap(file);
+    if (ftruncate(file->fd, (off_t)size) != 0) {
+        int errnum = errno;
+        return fail_errno(err, posix_code(errnum), errnum, "cannot cut %s to %llu bytes",
+                          base->name, (unsigned long long)size);
+    }
+    return LOAM_OK;
+}
+
 static void write_behind(struct env_file *base, uint64_t offset, uint64_t size)
 {
     struct posix_file *file = file_of(base);
@@ -138,6 +199,7 @@ static int close_file(struct env_file *base, struct loam_error *err)
 {
     struct posix_file *file = file_of(base);
     int rc = LOAM_OK;
+    unmap(file);
     /* Linux frees the descriptor even when it answers EINTR: calling again could close another. */
     if (close(file->fd) != 0 && errno != EINTR) {
         int errnum = errno;
@@ -153,6 +215,8 @@ static const struct env_file_ops file_ops = {
     .sync = sync_file,
     .size = size_of_file,
     .allocate = allocate,
+    .map = map_file,
+    .trim = trim,
     .write_behind = write_behind,
     .close = close_file,
 };

@@ -95,6 +95,18 @@ function file_methods:allocate(size)
   return answer(lib.env_allocate(self._p, size, err), err)
 end
 
+--- From then on writes below size go through memory.
+function file_methods:map(size)
+  local err = ffi.new("struct loam_error")
+  return answer(lib.env_map(self._p, size, err), err)
+end
+
+--- Ends a mapping and cuts the file.
+function file_methods:trim(size)
+  local err = ffi.new("struct loam_error")
+  return answer(lib.env_trim(self._p, size, err), err)
+end
+
 function file_methods:write_behind(offset, size)
   lib.env_write_behind(self._p, offset, size)
 end
