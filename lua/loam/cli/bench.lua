@@ -33,8 +33,8 @@ end
 local function shuffler(limit)
   local state = 42
   return function()
-    state = (state * 1103515245 + 12345) % 2147483648
-    return math.floor(state / 2147483648 * limit)
+    state = state * 16807 % 2147483647
+    return math.floor(state / 2147483647 * limit)
   end
 end
 
