@@ -102,7 +102,7 @@ static void start_thread(pthread_t *thread, struct thread_start *start)
 static double work_all(struct run *run)
 {
     uint64_t count = run->request->threads + (run->background != NULL ? 1 : 0);
-    pthread_t threads[WORKLOAD_THREADS_MAX + 1];
+    pthread_t threads[WORKLOAD_THREADS_MAX + 1] = {0};
     struct thread_start starts[WORKLOAD_THREADS_MAX + 1];
     INV(count <= WORKLOAD_THREADS_MAX + 1);
     (void)pthread_barrier_init(&run->start, NULL, (unsigned)count);
