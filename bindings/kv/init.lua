@@ -17,6 +17,7 @@ local kv = require "kv.root"
 local lib = require "kv.lib"
 local memory = require "kv.memory"
 local value = require "kv.value"
+require "kv.raise"
 
 local C = lib.C
 local err = errors.scratch
