@@ -4,7 +4,7 @@
 -- Bucket "packages":    name -> the paragraph of the package, as apt prints it
 -- Bucket "by_section":  kv.key.pack(section, name) -> one-line description (an index: its rows are
 --                       written in the same batch as the package, so the two always agree)
--- Bucket "maintainers": maintainer -> number of packages
+-- Bucket "maintainers": maintainer -> number of packages, added to by merges
 --
 -- The catalogue is deb822 text: paragraphs of "Field: value" lines, separated by empty lines; lines
 -- that begin with a space continue the field above.
@@ -15,17 +15,21 @@ local catalogue = {}
 local PIECE_BYTES = 256 * 1024
 local PARAGRAPH_BYTES_MAX = 1024 * 1024
 local PACKAGES_PER_BATCH = 500
+local ATTEMPTS = 10
 local COMPLETE = "Loam-catalogue: complete" -- A last paragraph that tells an end from a failure.
+
+-- Options of the buckets; a merge operator is fixed when a bucket is made.
+local BUCKETS = { packages = {}, by_section = {}, maintainers = { merge = "add" } }
 
 catalogue.COMMAND = "apt-cache dumpavail"
 catalogue.STATUS_FILE = "/var/lib/dpkg/status"
 
---- Opens the buckets of a database (or of `kv` itself); with `create` makes them. Returns
+--- Opens the buckets of a database; with `create` makes them. Returns
 --- {packages, by_section, maintainers}, or nil, err, CODE.
 function catalogue.buckets(db, create)
   local opened = {}
-  for _, name in ipairs { "packages", "by_section", "maintainers" } do
-    local bucket, err, code = db:bucket(name, { create = create or false })
+  for name, options in pairs(BUCKETS) do
+    local bucket, err, code = db:bucket(name, { create = create or false, merge = options.merge })
     if not bucket then
       return nil, err, code
     end
@@ -138,20 +142,26 @@ local function write_counts(db, counts)
   batch:close()
 end
 
+-- What a paragraph gives for the rows of a package: index key, description, maintainer.
+local function derived(name, paragraph)
+  local field = catalogue.field
+  return kv.key.pack(field(paragraph, "Section") or "unknown", name),
+    field(paragraph, "Description") or "", field(paragraph, "Maintainer") or "unknown"
+end
+
 -- Writes every package of `file`. Returns how many, the counts by maintainer, and whether the last
 -- paragraph said that the text was complete.
 local function write_packages(db, file)
   local batch = db:batch()
   local packages, by_section = batch:bucket("packages"), batch:bucket("by_section")
-  local field, pack = catalogue.field, kv.key.pack
+  local field = catalogue.field
   local count, counts, is_complete = 0, {}, false
   for paragraph in catalogue.paragraphs(file) do
     local name = field(paragraph, "Package")
     if name then
-      local maintainer = field(paragraph, "Maintainer") or "unknown"
+      local index_key, description, maintainer = derived(name, paragraph)
       packages:put(name, paragraph)
-      by_section:put(pack(field(paragraph, "Section") or "unknown", name),
-        field(paragraph, "Description") or "")
+      by_section:put(index_key, description)
       counts[maintainer] = (counts[maintainer] or 0) + 1
       count = count + 1
       if count % PACKAGES_PER_BATCH == 0 then
@@ -187,6 +197,40 @@ function catalogue.load(db, file, must_be_complete)
   return count, removed
 end
 
+--- Changes one package: its row, its index row and the counts, all in one batch that applies only
+--- if nobody changed the package meanwhile. paragraph nil removes it. Returns the sequence number
+--- of the commit (nil alone when there was nothing to remove) and whether the package was there;
+--- or nil, err, CODE.
+function catalogue.change(db, buckets, name, paragraph)
+  for _ = 1, ATTEMPTS do
+    local old = buckets.packages:get_entry(name)
+    if not old and not paragraph then
+      return nil
+    end
+    local batch = db:batch()
+    if old then
+      local index_key, _, maintainer = derived(name, old.value)
+      batch:bucket("by_section"):delete(index_key)
+      batch:bucket("maintainers"):merge(maintainer, "-1")
+      batch:bucket("packages"):delete(name, { if_seq = old.seq })
+    end
+    if paragraph then
+      local index_key, description, maintainer = derived(name, paragraph)
+      batch:bucket("by_section"):put(index_key, description)
+      batch:bucket("maintainers"):merge(maintainer, "1")
+      batch:bucket("packages"):put(name, paragraph, not old and { if_absent = true } or nil)
+    end
+    local seq, err, code = batch:write()
+    batch:close()
+    if seq then
+      return seq, old ~= nil
+    elseif seq == nil then
+      return nil, err, code
+    end
+  end
+  return nil, ("'%s' is changed by others all the time"):format(name), "CONFLICT"
+end
+
 -- ---- Questions ----
 
 --- Iterates over section, number of packages: jumps from section to section by seeking past all
@@ -209,7 +253,9 @@ end
 function catalogue.top_maintainers(buckets, limit)
   local list = {}
   for name, count in buckets.maintainers:scan() do
-    list[#list + 1] = { name = name, packages = tonumber(count) }
+    if count ~= "0" then
+      list[#list + 1] = { name = name, packages = tonumber(count) }
+    end
   end
   table.sort(list, function(a, b)
     if a.packages ~= b.packages then

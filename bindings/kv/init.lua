@@ -76,6 +76,12 @@ function kv.use(db, failure, code)
   return db, failure, code
 end
 
+--- Returns the database in use, nil when there is none: for code that takes a database.
+---@return kv.database?
+function kv.current()
+  return current
+end
+
 local function in_use(call)
   if not current then
     errors.misuse("kv.%s: no database is in use; call kv.use(kv.open(path)) first, or db:%s(...)",

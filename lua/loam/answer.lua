@@ -108,7 +108,7 @@ function answer.failure(req, failure, extra)
     extra.headers["Retry-After"] = tostring(math.max(1, math.ceil(wait_ms / 1000)))
   end
   local text = failure.text ~= "" and failure.text or answer.code_text(failure.code)
-  return answer.error(req, status, answer.public_text(text), extra)
+  return answer.error(req, status, failure.is_public and text or answer.public_text(text), extra)
 end
 
 local code_texts = {}
@@ -137,13 +137,15 @@ function answer.from_results(req, first, second, third)
   return answer.from_body(200, first, {})
 end
 
---- The answer to nil, err, CODE: what a failed kv call gives, returned as it came.
+--- The answer to nil, err, CODE: what a failed kv call gives, returned as it came. A text of the
+--- handler's own goes out as it is.
 function answer.from_failure(req, failure, code)
   code = type(failure) == "table" and failure.code or code
   if not STATUS[code] then
     error(tostring(failure), 0)
   end
   return answer.failure(req, { code = code, text = tostring(failure),
+    is_public = type(failure) == "string",
     stall_ms = type(failure) == "table" and failure.stall_ms or nil })
 end
 

@@ -13,6 +13,15 @@ describe("kv", function()
     end
   end)
 
+  it("tells which database is in use", function()
+    local db = store.open()
+
+    assert.is_nil(kv.current())
+    kv.use(db)
+    assert.equal(db, kv.current())
+    db:close()
+  end)
+
   it("has every function of a database, for the one in use", function()
     local db = kv.use(store.open())
 
