@@ -96,16 +96,21 @@ function answer.public_text(text)
   return (text:gsub("[^%s'\"=(]*/([^%s/'\"]*)", "%1"))
 end
 
---- The answer to a failed engine call: failure is {code = "STALLED", text, stall_ms}.
+local function retry_after(failure)
+  local wait_ms = failure.stall_ms and failure.stall_ms > 0 and failure.stall_ms or 1000
+  return tostring(math.max(1, math.ceil(wait_ms / 1000)))
+end
+
+--- The answer to a failed engine call: failure is {code = "STALLED", text, stall_ms}; is_public
+--- when the text is not the engine's.
 function answer.failure(req, failure, extra)
   extra = extra or {}
   extra.code = failure.code
   local status = extra.status or STATUS[failure.code] or 500
   extra.status = nil
   if status == 503 then
-    local wait_ms = failure.stall_ms and failure.stall_ms > 0 and failure.stall_ms or 1000
     extra.headers = extra.headers or {}
-    extra.headers["Retry-After"] = tostring(math.max(1, math.ceil(wait_ms / 1000)))
+    extra.headers["Retry-After"] = retry_after(failure)
   end
   local text = failure.text ~= "" and failure.text or answer.code_text(failure.code)
   return answer.error(req, status, failure.is_public and text or answer.public_text(text), extra)
