@@ -3,28 +3,15 @@
 -- Step i writes, as one batch, "last" = i, a few of 23 keys, and now and then a delete. So the
 -- value of "last" in a recovered store says which prefix of the steps it must be, and expected(p)
 -- what every key must hold then: a hole, a torn batch, a lost or a resurrected row all show.
+local steps = require "spec.torture.steps"
 local store = require "spec.support.db"
 
 local crash = {}
 
-local KEY_COUNT = 23
-
-crash.OPTIONS = { memtable_bytes = 65536, table_bytes = 65536, memory_bytes = 4 * 2 ^ 20,
-  background_threads = 1 }
+crash.OPTIONS = steps.KV_OPTIONS
 
 --- The operations of step i, a pure function of i.
-function crash.step(i)
-  local ops = { { key = "last", value = tostring(i) } }
-  for n = 0, i % 3 do
-    local key = "k" .. (i * 7 + n * 5) % KEY_COUNT
-    if (i + n) % 5 == 4 then
-      ops[#ops + 1] = { kind = "delete", key = key }
-    else
-      ops[#ops + 1] = { key = key, value = i .. ":" .. ("v"):rep((i * 131 + n) % 700) }
-    end
-  end
-  return ops
-end
+crash.step = steps.step
 
 --- Every row there must be after steps 1..count.
 function crash.expected(count)
@@ -62,7 +49,11 @@ end
 --- Fails with a message unless the store is the state after some step p, least <= p <= most, seen
 --- by get as by scan, and passes its own check. Returns p.
 function crash.verify(db, least, most, context)
-  local recovered = tonumber(db:get "last" or "0")
+  local last, code, problem = db:get "last"
+  if code then
+    error(("%s: get of last: %s %s"):format(context, code, problem), 2)
+  end
+  local recovered = tonumber(last or "0")
   if recovered < least or recovered > most then
     error(("%s: recovered step %d, wanted %d..%d"):format(context, recovered, least, most), 2)
   end
