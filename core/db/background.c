@@ -37,28 +37,27 @@ void background_stop(struct loam_db *db)
 }
 
 void background_report(struct loam_db *db,
-                       const char *what,
+                       enum work_kind kind,
                        int code,
                        const struct loam_error *cause)
 {
-    bool is_new = false;
+    static const char *const names[WORK_KIND_COUNT] = {"flush", "compaction"};
     mutex_lock(&db->mu);
-    if (code == LOAM_OK) {
-        is_new = db->background_code != LOAM_OK;
-    } else {
-        is_new = db->background_code != code;
-        db->background_error = *cause;
+    struct work_state *work = &db->background[kind];
+    bool is_news = work->code != code;
+    work->code = code;
+    if (code != LOAM_OK) {
+        work->error = *cause;
     }
-    db->background_code = code;
     cond_broadcast(&db->progress);
     mutex_unlock(&db->mu);
     if (code != LOAM_OK) {
         db_count(&db->counters.background_errors, 1);
     }
-    if (is_new && code == LOAM_OK) {
-        log_ring_add(&db->log, LOAM_LOG_INFO, "%s works again", what);
-    } else if (is_new) {
-        log_ring_add(&db->log, LOAM_LOG_ERROR, "%s: %s", what, cause->text);
+    if (is_news && code == LOAM_OK) {
+        log_ring_add(&db->log, LOAM_LOG_INFO, "%s works again", names[kind]);
+    } else if (is_news) {
+        log_ring_add(&db->log, LOAM_LOG_ERROR, "%s: %s", names[kind], cause->text);
     }
 }
 
@@ -75,9 +74,9 @@ static int flush_wait(struct loam_db *db, struct loam_error *err)
     int rc = LOAM_OK;
     mutex_lock(&db->mu);
     while (state_get(db)->immutable_count > 0) {
-        if (db->background_code != LOAM_OK) {
-            *err = db->background_error;
-            rc = db->background_code;
+        if (db->background[WORK_FLUSH].code != LOAM_OK) {
+            *err = db->background[WORK_FLUSH].error;
+            rc = db->background[WORK_FLUSH].code;
             break;
         }
         if (version_set_failed(db->versions, err)) {

@@ -42,10 +42,9 @@ NODISCARD int job_add_outputs(const struct compaction_job *job,
 /* Removes the files of a failed job. */
 void job_remove_outputs(struct loam_db *db, struct compaction_job *job);
 
-/* Notes a failure of background work (kept until a success) or LOAM_OK, and wakes who waits for
- * progress. Takes db->mu. */
+/* Notes how background work fared and wakes who waits for progress. Takes db->mu. */
 void background_report(struct loam_db *db,
-                       const char *what,
+                       enum work_kind kind,
                        int code,
                        const struct loam_error *cause);
 
@@ -66,8 +65,8 @@ void obsolete_add(void *db, uint64_t number);
 void obsolete_remove(struct loam_db *db);
 /* Removes log files that the manifest no longer names. */
 void obsolete_remove_logs(struct loam_db *db, const uint64_t *numbers, size_t count);
-/* Writes the live logs up to `upto` to numbers[LIVE_LOGS_MAX]; returns how many. */
+/* Writes the live logs up to `up_to` to numbers[LIVE_LOGS_MAX]; returns how many. */
 enum { LIVE_LOGS_MAX = 64 };
-size_t logs_upto(struct loam_db *db, uint64_t upto, uint64_t *numbers);
+size_t logs_up_to(struct loam_db *db, uint64_t up_to, uint64_t *numbers);
 
 #endif

@@ -258,7 +258,7 @@ static void compact_one(struct compacting *work) NO_THREAD_CHECK
     struct loam_error err = {0};
     int rc = compact(work, &err);
     if (rc != LOAM_CANCELLED) {
-        background_report(db, "compaction", rc, &err);
+        background_report(db, WORK_COMPACTION, rc, &err);
     }
     mutex_lock(&db->mu);
     if (rc == LOAM_OK) {

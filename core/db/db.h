@@ -61,6 +61,13 @@ struct CACHE_ALIGNED read_shard {
     _Atomic uint64_t misses;
 };
 
+/* How a kind of background work fares. */
+enum work_kind { WORK_FLUSH, WORK_COMPACTION, WORK_KIND_COUNT };
+struct work_state {
+    int code;                /* Of the last attempt: LOAM_OK, or why it failed. */
+    struct loam_error error; /* Meaningful while code is a failure. */
+};
+
 struct loam_db {
     /* Constant after open. */
     struct env *env;
@@ -102,9 +109,7 @@ struct loam_db {
     size_t busy_run_count PROTECTED_BY(mu);
     uint32_t compactions_running PROTECTED_BY(mu);
     uint64_t full_compaction_job PROTECTED_BY(mu); /* Job that wants everything merged; 0 = none. */
-    int background_code
-        PROTECTED_BY(mu); /* Last failure of flush or compaction; LOAM_OK after a success. */
-    struct loam_error background_error PROTECTED_BY(mu);
+    struct work_state background[WORK_KIND_COUNT] PROTECTED_BY(mu);
     struct loam_error poison PROTECTED_BY(mu); /* First cause; meaningful once is_read_only. */
     double flush_rate
         PROTECTED_BY(mu); /* Bytes of memtable per second, smoothed; 0 = not known yet. */

@@ -114,14 +114,14 @@ int flush_build(struct loam_db *db,
     return env_dir_sync(db->dir, err);
 }
 
-size_t logs_upto(struct loam_db *db, uint64_t upto, uint64_t *numbers)
+size_t logs_up_to(struct loam_db *db, uint64_t up_to, uint64_t *numbers)
 {
     uint64_t logs[LIVE_LOGS_MAX];
     size_t live = version_set_logs(db->versions, logs, LIVE_LOGS_MAX);
     live = live < LIVE_LOGS_MAX ? live : LIVE_LOGS_MAX;
     size_t count = 0;
     for (size_t i = 0; i < live; i++) {
-        if (logs[i] <= upto) {
+        if (logs[i] <= up_to) {
             numbers[count++] = logs[i];
         }
     }
@@ -165,7 +165,7 @@ int flush_memtables(struct loam_db *db,
     size_t snapshot_count = 0;
     TRY(snapshots_list(db, &snapshots, &snapshot_count, err));
     uint64_t logs[LIVE_LOGS_MAX];
-    size_t log_count = logs_upto(db, memtable_log_number(memtables[0]), logs);
+    size_t log_count = logs_up_to(db, memtable_log_number(memtables[0]), logs);
     struct compaction_job job;
     job_init(db, &job, snapshots, snapshot_count);
     int rc = flush_build(db, memtables, count, &job, err);
@@ -225,7 +225,7 @@ static void flush_waiting(struct loam_db *db) NO_THREAD_CHECK
     struct loam_error err = {0};
     int rc = flush_memtables(db, state->immutable, state->immutable_count, &err);
     uint64_t ns = monotonic_ns() - start;
-    background_report(db, "flush", rc, &err);
+    background_report(db, WORK_FLUSH, rc, &err);
     mutex_lock(&db->mu);
     if (rc == LOAM_OK) {
         note_rate(&db->flush_rate, (double)bytes, ns);

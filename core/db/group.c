@@ -308,7 +308,7 @@ void group_process(struct loam_db *db, struct ticket *first)
     }
     int rc = LOAM_OK;
     if (is_rotation && memtable_count(db->commit.memtable) > 0) {
-        rc = rotate(db, 0, &err);
+        rc = room_rotate(db, first, 0, &err);
     }
     if (rc == LOAM_OK) {
         rc = room_make(db, first, bytes, &err);

@@ -23,6 +23,11 @@ bool resolve_reads(const struct loam_batch *batch);
 NODISCARD int
 room_make(struct loam_db *db, struct ticket *first, size_t bytes, struct loam_error *err);
 
+/* Begins a new log and memtable, after waiting until one more memtable may wait for its flush.
+ * Tickets as for room_make(). */
+NODISCARD int
+room_rotate(struct loam_db *db, struct ticket *first, size_t bytes, struct loam_error *err);
+
 /* rotate.c: seals the log, begins the next one and a new memtable, and hands the old one to the
  * flush thread. Errors: NO_SPACE (nothing changed but that the log is sealed; the next write tries
  * again), IO; poisons the handle when sealing or the manifest fails. */

@@ -92,18 +92,20 @@ static bool drop_impatient(struct ticket *first, uint32_t wait_ms)
     return is_any_left;
 }
 
-/* Waits until one more memtable may become immutable. */
-static int wait_for_flush(struct loam_db *db, struct ticket *first, struct loam_error *err)
+/* Waits until one more memtable may become immutable; *has_room stays false when every ticket was
+ * decided as stalled. */
+static int
+wait_for_flush(struct loam_db *db, struct ticket *first, bool *has_room, struct loam_error *err)
 {
     int rc = LOAM_OK;
     uint64_t start = monotonic_ns();
     bool has_waited = false;
     mutex_lock(&db->mu);
     while (state_get(db)->immutable_count >= IMMUTABLE_COUNT_MAX) {
-        if (db->background_code != LOAM_OK) {
-            *err = db->background_error;
+        if (db->background[WORK_FLUSH].code != LOAM_OK) {
+            *err = db->background[WORK_FLUSH].error;
             error_prefix(err, "no room for writes, the memtable cannot be flushed");
-            rc = db->background_code == LOAM_NO_SPACE ? LOAM_NO_SPACE : LOAM_STALLED;
+            rc = db->background[WORK_FLUSH].code == LOAM_NO_SPACE ? LOAM_NO_SPACE : LOAM_STALLED;
             break;
         }
         uint32_t wait_ms = predicted_wait_ms(db);
@@ -113,12 +115,25 @@ static int wait_for_flush(struct loam_db *db, struct ticket *first, struct loam_
         has_waited = true;
         (void)cond_wait_until(&db->progress, &db->mu, monotonic_ns() + WAIT_STEP_NS);
     }
+    *has_room = state_get(db)->immutable_count < IMMUTABLE_COUNT_MAX;
     mutex_unlock(&db->mu);
     if (has_waited) {
         db_count(&db->counters.stalls, 1);
         db_count(&db->counters.stall_us, (monotonic_ns() - start) / 1000);
     }
     return rc;
+}
+
+int room_rotate(struct loam_db *db, struct ticket *first, size_t bytes, struct loam_error *err)
+{
+    if (memtable_count(db->commit.memtable) > 0) {
+        bool has_room = false;
+        TRY(wait_for_flush(db, first, &has_room, err));
+        if (!has_room) {
+            return LOAM_OK;
+        }
+    }
+    return rotate(db, bytes, err);
 }
 
 int room_make(struct loam_db *db, struct ticket *first, size_t bytes, struct loam_error *err)
@@ -136,11 +151,5 @@ int room_make(struct loam_db *db, struct ticket *first, size_t bytes, struct loa
         (is_empty || wal_writer_size(commit->wal) + bytes <= commit->wal_limit)) {
         return LOAM_OK;
     }
-    if (!is_empty) {
-        TRY(wait_for_flush(db, first, err));
-        if (state_get(db)->immutable_count >= IMMUTABLE_COUNT_MAX) {
-            return LOAM_OK; /* Every ticket was decided as stalled. */
-        }
-    }
-    return rotate(db, bytes, err);
+    return room_rotate(db, first, bytes, err);
 }

@@ -18,9 +18,13 @@ static void fill_health(struct loam_db *db, struct loam_stats *out)
     if (atomic_load(&db->is_read_only)) {
         out->health = LOAM_HEALTH_READ_ONLY;
         (void)snprintf(out->health_text, sizeof(out->health_text), "%s", db->poison.text);
-    } else if (db->background_code != LOAM_OK) {
-        out->health = LOAM_HEALTH_DEGRADED;
-        (void)snprintf(out->health_text, sizeof(out->health_text), "%s", db->background_error.text);
+    }
+    for (int kind = 0; kind < WORK_KIND_COUNT && out->health == LOAM_HEALTH_OK; kind++) {
+        if (db->background[kind].code != LOAM_OK) {
+            out->health = LOAM_HEALTH_DEGRADED;
+            (void)snprintf(out->health_text, sizeof(out->health_text), "%s",
+                           db->background[kind].error.text);
+        }
     }
     mutex_unlock(&db->mu);
 }

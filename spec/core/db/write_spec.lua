@@ -245,4 +245,38 @@ describe("db.write", function()
     assert.truthy(outcome)
     files:clear()
   end)
+
+  it("answers a flush that cannot happen, however many memtables wait already", function()
+    assert(db:close())
+    db = assert(store.open(files._p, "/full", { memtable_bytes = 65536 }))
+    files:fail { kind = "create", name = ".sst", times = "forever" }
+    for i = 1, 12 do
+      db:put("k" .. i, "v")
+      local _, code = db:flush()
+      assert.truthy(code == "IO" or code == "STALLED", code)
+    end
+    files:clear()
+    local deadline = os.clock() + 20
+    repeat
+      local is_flushed = db:flush()
+    until is_flushed or os.clock() > deadline
+    assert.equal("v", db:get "k1")
+  end)
+
+  it("tells a failing compaction apart from a failing flush (D08)", function()
+    assert(db:put("a", "1"))
+    assert(db:flush())
+    files:fail { kind = "create", name = ".sst", after = 1, times = "forever" }
+    assert(db:put("b", "1"))
+    local _, code = db:compact() -- The flush still works, the compaction's table does not.
+    assert.equal("IO", code)
+    files:clear()
+
+    assert.equal(1, db:stats().health)
+    assert(db:put("c", "1"))
+    assert(db:flush())
+    assert.equal(1, db:stats().health)
+    assert(db:compact())
+    assert.equal(0, db:stats().health)
+  end)
 end)
