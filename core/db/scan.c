@@ -1,129 +1,19 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * scan.c - scans hand out copies of rows in blocks of up to 256: one call per block crosses the
- * border to Lua, and nothing the caller sees depends on cache or version.
+ * scan.c - scans hand out rows in blocks of up to 256: one call per block crosses the border to
+ * Lua.
+ *
+ * Keys are put together in the scan's buffer. Values of rows that stand behind one another in one
+ * table block are not copied: the block is pinned until the next call. Everything else (memtables,
+ * backward, versions) is copied. So nothing the caller sees depends on cache or version.
  */
 #include "db/scan.h"
 
 #include "base/check.h"
 
-/* The smallest stored key behind every key with this prefix; false when there is none (all bytes
- * 0xff). */
-static bool prefix_end(struct loam_buffer *key)
-{
-    while (key->size > 0) {
-        unsigned char last = (unsigned char)key->data[key->size - 1];
-        if (last != 0xff) {
-            key->data[key->size - 1] = (char)(last + 1);
-            return true;
-        }
-        key->size--;
-    }
-    return false;
-}
+#define COPY_SIZE BLOCK_SLACK /* Copied at once: no call for short keys. */
 
-static int set_key(
-    struct loam_buffer *out, uint32_t bucket, const char *data, size_t size, struct loam_error *err)
-{
-    char id[BUCKET_ID_SIZE];
-    put_u32_be(id, bucket);
-    out->size = 0;
-    TRY(buf_append(out, id, sizeof(id), err));
-    return buf_append(out, data, size, err);
-}
-
-/* Raises the lower bound to at least this user key (plus one zero byte when exclusive). */
-static int raise_lower(struct loam_scan *scan,
-                       const char *data,
-                       size_t size,
-                       bool is_exclusive,
-                       struct loam_error *err)
-{
-    struct slice now =
-        slice_make(scan->lower.data + BUCKET_ID_SIZE, scan->lower.size - BUCKET_ID_SIZE);
-    int order = slice_cmp(slice_make(data, size), now);
-    if (order < 0 || (order == 0 && !is_exclusive)) {
-        return LOAM_OK;
-    }
-    scan->lower.size = BUCKET_ID_SIZE;
-    TRY(buf_append(&scan->lower, data, size, err));
-    return is_exclusive ? buf_append(&scan->lower, "", 1, err) : LOAM_OK;
-}
-
-/* Lowers the upper bound to at most this user key. */
-static int lower_upper(
-    struct loam_scan *scan, uint32_t bucket, const char *data, size_t size, struct loam_error *err)
-{
-    struct loam_buffer bound = {0};
-    int rc = set_key(&bound, bucket, data, size, err);
-    if (rc == LOAM_OK &&
-        (!scan->has_upper || slice_cmp(buf_slice(&bound), buf_slice(&scan->upper)) < 0)) {
-        rc = buf_assign(&scan->upper, bound.data, bound.size, err);
-        scan->has_upper = true;
-    }
-    loam_buffer_free(&bound);
-    return rc;
-}
-
-static int lower_upper_to_prefix_end(struct loam_scan *scan,
-                                     uint32_t bucket,
-                                     const struct loam_range *range,
-                                     struct loam_error *err)
-{
-    struct loam_buffer end = {0};
-    int rc = set_key(&end, bucket, range->prefix, range->prefix_size, err);
-    if (rc == LOAM_OK && prefix_end(&end) &&
-        (!scan->has_upper || slice_cmp(buf_slice(&end), buf_slice(&scan->upper)) < 0)) {
-        rc = buf_assign(&scan->upper, end.data, end.size, err);
-        scan->has_upper = true;
-    }
-    loam_buffer_free(&end);
-    return rc;
-}
-
-static int check_key_sizes(const struct loam_range *range, struct loam_error *err)
-{
-    const size_t sizes[] = {range->from_size, range->to_size, range->prefix_size,
-                            range->after_size};
-    const char *const names[] = {"from", "to", "prefix", "after"};
-    for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
-        if (sizes[i] > KEY_SIZE_MAX + 1) { /* A cursor or bound may be a key and one byte. */
-            return fail(err, LOAM_TOO_LARGE, "%s of %zu bytes is over the limit of %u", names[i],
-                        sizes[i], KEY_SIZE_MAX);
-        }
-    }
-    return LOAM_OK;
-}
-
-/* Bounds of the bucket, narrowed by the range. */
-static int set_bounds(struct loam_scan *scan,
-                      uint32_t bucket,
-                      const struct loam_range *range,
-                      struct loam_error *err)
-{
-    TRY(check_key_sizes(range, err));
-    TRY(set_key(&scan->lower, bucket, NULL, 0, err));
-    TRY(set_key(&scan->upper, bucket, NULL, 0, err));
-    scan->has_upper = prefix_end(&scan->upper);
-    if (range->from != NULL) {
-        TRY(raise_lower(scan, range->from, range->from_size, false, err));
-    }
-    if (range->prefix != NULL) {
-        TRY(raise_lower(scan, range->prefix, range->prefix_size, false, err));
-        TRY(lower_upper_to_prefix_end(scan, bucket, range, err));
-    }
-    if (range->to != NULL) {
-        TRY(lower_upper(scan, bucket, range->to, range->to_size, err));
-    }
-    if (range->after != NULL && range->reverse) {
-        TRY(lower_upper(scan, bucket, range->after, range->after_size, err));
-    } else if (range->after != NULL) {
-        TRY(raise_lower(scan, range->after, range->after_size, true, err));
-    }
-    return LOAM_OK;
-}
-
-/* Room for `run_count` run iterators; old ones are freed first. */
+/* Room for `run_count` run iterators; initialised ones move along with their memory. */
 static int size_iters(struct loam_scan *scan, size_t run_count, struct loam_error *err)
 {
     if (run_count <= scan->run_capacity && scan->children != NULL) {
@@ -137,6 +27,9 @@ static int size_iters(struct loam_scan *scan, size_t run_count, struct loam_erro
         mem_free(children);
         return mem_fail(err, capacity * sizeof(*iters));
     }
+    if (scan->run_ready > 0) {
+        memcpy(iters, scan->run_iters, scan->run_ready * sizeof(*iters));
+    }
     mem_free(scan->run_iters);
     mem_free(scan->children);
     scan->run_iters = iters;
@@ -145,14 +38,49 @@ static int size_iters(struct loam_scan *scan, size_t run_count, struct loam_erro
     return LOAM_OK;
 }
 
-static void free_iters(struct loam_scan *scan)
+/* Gives back what the rows handed out last stand on. */
+static void drop_rows(struct loam_scan *scan)
 {
+    for (size_t i = 0; i < scan->pin_count; i++) {
+        block_unref(scan->pins[i]);
+    }
+    scan->pin_count = 0;
+    scan->row_count = 0;
+    scan->row_bytes = 0;
+    scan->bytes.size = 0;
+}
+
+/* The scan reads nothing until set_iters(); run iterators keep their memory. */
+static void drop_iters(struct loam_scan *scan)
+{
+    scan->is_ended = true;
     for (size_t i = 0; i < scan->run_count; i++) {
-        iter_free(&scan->run_iters[i].iter);
+        run_iter_drop(&scan->run_iters[i]);
     }
     scan->run_count = 0;
-    state_unref(scan->state);
-    scan->state = NULL;
+}
+
+/* Takes the newest state and sequence. Most often the state is the one that the scan has. */
+static void set_state(struct loam_scan *scan)
+{
+    if (scan->state == NULL || !state_is_newest(scan->db, scan->state, &scan->seq)) {
+        state_unref(scan->state);
+        scan->state = state_get_at_newest(scan->db, &scan->seq);
+    }
+}
+
+/* The next run iterator, aimed at this run. */
+static struct iter *add_run(struct loam_scan *scan, const struct run *run)
+{
+    struct run_iter *it = &scan->run_iters[scan->run_count++];
+    if (scan->run_count <= scan->run_ready) {
+        run_iter_reset(it, run);
+    } else {
+        run_iter_init(it, run, true);
+        scan->run_ready = scan->run_count;
+    }
+    it->iter.err = &scan->err;
+    return &it->iter;
 }
 
 /* Whether any row of the run can lie within the bounds. */
@@ -179,10 +107,7 @@ static int set_iters(struct loam_scan *scan, struct loam_error *err)
     }
     for (size_t i = 0; i < state->version->run_count; i++) {
         if (run_overlaps(scan, &state->version->runs[i])) {
-            struct run_iter *it = &scan->run_iters[scan->run_count++];
-            run_iter_init(it, &state->version->runs[i], true);
-            it->iter.err = &scan->err;
-            scan->children[count++] = &it->iter;
+            scan->children[count++] = add_run(scan, &state->version->runs[i]);
         }
     }
     return merge_iter_set(&scan->merge, scan->children, count, err);
@@ -196,9 +121,10 @@ int loam_scan_reset(loam_scan *scan,
 {
     static const struct loam_range everything;
     const struct loam_range *wanted = range == NULL ? &everything : range;
-    free_iters(scan);
-    TRY(set_bounds(scan, bucket, wanted, err));
-    scan->state = state_get_at_newest(scan->db, &scan->seq);
+    drop_rows(scan);
+    drop_iters(scan);
+    TRY(scan_set_bounds(scan, bucket, wanted, err));
+    set_state(scan);
     if (snapshot != NULL) {
         scan->seq = snapshot->seq;
     }
@@ -208,11 +134,12 @@ int loam_scan_reset(loam_scan *scan,
     scan->limit_left = wanted->limit == 0 ? UINT64_MAX : wanted->limit;
     scan->bytes_left = wanted->max_bytes == 0 ? UINT64_MAX : wanted->max_bytes;
     scan->is_started = false;
+    TRY(set_iters(scan, err));
     scan->is_ended =
         scan->has_upper && slice_cmp(buf_slice(&scan->lower), buf_slice(&scan->upper)) >= 0;
-    scan->row_count = 0;
-    TRY(set_iters(scan, err));
     struct row_iter *rows = &scan->rows_iter;
+    rows->is_valid = false;
+    rows->status = LOAM_OK;
     rows->source = &scan->merge.iter;
     rows->seq = scan->seq;
     rows->now_ms = scan->db->env->wall_ms(scan->db->env);
@@ -249,8 +176,57 @@ int loam_scan_open(loam_db *db,
     return LOAM_OK;
 }
 
-/* Appends the current row to the block; pointers are offsets until the block is complete, because
- * bytes may move. */
+/* Makes room for `extra` more bytes, and lets the rows that are there follow theirs. */
+static NOINLINE int grow_bytes(struct loam_scan *scan, size_t extra, struct loam_error *err)
+{
+    uintptr_t begin = (uintptr_t)scan->bytes.data;
+    uintptr_t end = begin + scan->bytes.size;
+    TRY(buf_grow(&scan->bytes, extra, err));
+    for (size_t i = 0; i < scan->row_count; i++) {
+        struct loam_row *row = &scan->rows[i];
+        uintptr_t value = (uintptr_t)row->value;
+        row->key = scan->bytes.data + ((uintptr_t)row->key - begin);
+        if (value >= begin && value <= end) { /* Else it stands in a block. */
+            row->value = scan->bytes.data + (value - begin);
+        }
+    }
+    return LOAM_OK;
+}
+
+static inline int reserve_bytes(struct loam_scan *scan, size_t extra, struct loam_error *err)
+{
+    size_t left = scan->bytes.capacity - scan->bytes.size;
+    return LIKELY(left >= extra) ? LOAM_OK : grow_bytes(scan, extra, err);
+}
+
+/* Copies bytes of a block; up to COPY_SIZE bytes behind them may be read and written. */
+static inline void copy_short(char *to, struct slice from)
+{
+    if (LIKELY(from.size <= COPY_SIZE)) {
+        memcpy(to, from.data, COPY_SIZE);
+    } else {
+        memcpy(to, from.data, from.size);
+    }
+}
+
+/* Counts a row that was added. */
+static inline void count_row(struct loam_scan *scan, size_t cost)
+{
+    scan->row_count++;
+    scan->row_bytes += cost;
+    scan->limit_left -= scan->limit_left != UINT64_MAX;
+    if (UNLIKELY(scan->bytes_left != UINT64_MAX)) {
+        scan->bytes_left = scan->bytes_left > cost ? scan->bytes_left - cost : 0;
+    }
+}
+
+static inline bool has_room(const struct loam_scan *scan)
+{
+    return scan->row_count < SCAN_ROWS && scan->row_bytes < SCAN_BYTES && scan->limit_left > 0 &&
+           scan->bytes_left > 0;
+}
+
+/* Appends a copy of the current row to the block. */
 static int take_row(struct loam_scan *scan, struct loam_error *err)
 {
     const struct entry *entry = &scan->rows_iter.entry;
@@ -258,7 +234,7 @@ static int take_row(struct loam_scan *scan, struct loam_error *err)
     struct slice key =
         slice_make(entry->key.data + BUCKET_ID_SIZE, entry->key.size - BUCKET_ID_SIZE);
     size_t value_size = scan->keys_only ? 0 : entry->value.size;
-    TRY(buf_reserve(&scan->bytes, key.size + value_size, err));
+    TRY(reserve_bytes(scan, key.size + value_size + 1, err)); /* An empty row has an address too. */
     char *to = scan->bytes.data + scan->bytes.size;
     if (key.size > 0) {
         memcpy(to, key.data, key.size);
@@ -267,18 +243,68 @@ static int take_row(struct loam_scan *scan, struct loam_error *err)
         memcpy(to + key.size, entry->value.data, value_size);
     }
     scan->bytes.size += key.size + value_size;
-    row->key_size = key.size;
-    row->value_size = entry->value.size;
-    row->seq = entry->seq;
-    row->expire_at_ms = entry->expire_at_ms;
-    row->content_type = entry->content_type;
-    scan->row_count++;
-    size_t cost = key.size + value_size;
-    scan->limit_left -= scan->limit_left != UINT64_MAX;
-    if (scan->bytes_left != UINT64_MAX) {
-        scan->bytes_left = scan->bytes_left > cost ? scan->bytes_left - cost : 0;
-    }
+    *row = (struct loam_row){
+        .key = to,
+        .value = scan->keys_only ? NULL : to + key.size,
+        .key_size = key.size,
+        .value_size = entry->value.size,
+        .seq = entry->seq,
+        .expire_at_ms = entry->expire_at_ms,
+        .content_type = entry->content_type,
+    };
+    count_row(scan, key.size + value_size);
     return LOAM_OK;
+}
+
+/* Appends the rows of a stretch that come behind the current one, as far as they are simply
+ * visible, and makes the last of them the current row. Their values stay where they are. */
+static int take_stretch(struct loam_scan *scan, struct loam_error *err)
+{
+    struct iter_stretch stretch;
+    if (!row_iter_stretch(&scan->rows_iter, &stretch) ||
+        stretch.block->prefix.size < BUCKET_ID_SIZE) {
+        return LOAM_OK;
+    }
+    const struct block *block = stretch.block;
+    struct slice prefix =
+        slice_make(block->prefix.data + BUCKET_ID_SIZE, block->prefix.size - BUCKET_ID_SIZE);
+    uint64_t seq = scan->seq;
+    uint32_t index = stretch.row_index + 1;
+    const char *at = block_row_data(block, index);
+    int rc = LOAM_OK;
+    for (; index < stretch.row_end && has_room(scan); index++) {
+        struct block_row from;
+        block_row_decode(block, at, &from);
+        if (UNLIKELY(from.kind != ENTRY_PUT || from.expire_at_ms != 0 || from.seq > seq)) {
+            break;
+        }
+        size_t key_size = prefix.size + from.suffix.size;
+        rc = reserve_bytes(scan, key_size + 2 * COPY_SIZE, err);
+        if (rc != LOAM_OK) {
+            break;
+        }
+        char *to = scan->bytes.data + scan->bytes.size;
+        copy_short(to, prefix);
+        copy_short(to + prefix.size, from.suffix);
+        scan->bytes.size += key_size;
+        struct loam_row *row = &scan->rows[scan->row_count];
+        row->key = to;
+        row->value = scan->keys_only ? NULL : from.value.data;
+        row->key_size = key_size;
+        row->value_size = from.value.size;
+        row->seq = from.seq;
+        row->expire_at_ms = 0;
+        row->content_type = from.content_type;
+        row->reserved = 0;
+        count_row(scan, key_size + (scan->keys_only ? 0 : from.value.size));
+        at = from.value.data + from.value.size;
+    }
+    if (index > stretch.row_index + 1) {
+        block_ref(stretch.block);
+        scan->pins[scan->pin_count++] = stretch.block;
+        row_iter_skip(&scan->rows_iter, index - 1);
+    }
+    return rc != LOAM_OK ? rc : scan->rows_iter.status;
 }
 
 static void step(struct loam_scan *scan)
@@ -300,29 +326,19 @@ static void step(struct loam_scan *scan)
 static int fill_block(struct loam_scan *scan, struct loam_error *err)
 {
     struct row_iter *rows = &scan->rows_iter;
-    while (scan->row_count < SCAN_ROWS && scan->bytes.size < SCAN_BYTES && !scan->is_ended) {
+    while (!scan->is_ended && has_room(scan)) {
         step(scan);
         if (!rows->is_valid) {
             scan->is_ended = true;
             return rows->status;
         }
         TRY(take_row(scan, err));
+        if (has_room(scan)) {
+            TRY(take_stretch(scan, err));
+        }
         scan->is_ended = scan->limit_left == 0 || scan->bytes_left == 0;
     }
     return LOAM_OK;
-}
-
-static void point_rows(struct loam_scan *scan)
-{
-    const char *at = scan->bytes.data;
-    for (size_t i = 0; i < scan->row_count; i++) {
-        struct loam_row *row = &scan->rows[i];
-        row->key = at;
-        at += row->key_size;
-        row->value = scan->keys_only ? NULL : at;
-        at += scan->keys_only ? 0 : row->value_size;
-    }
-    INV(at == scan->bytes.data + scan->bytes.size || scan->row_count == 0);
 }
 
 static int scan_failure(const struct loam_scan *scan, struct loam_error *err)
@@ -338,10 +354,8 @@ int loam_scan_next(loam_scan *scan, loam_rows *out, loam_error *err)
     if (scan->status != LOAM_OK) {
         return scan_failure(scan, err);
     }
-    scan->row_count = 0;
-    scan->bytes.size = 0;
+    drop_rows(scan);
     int rc = fill_block(scan, &scan->err);
-    point_rows(scan);
     if (rc != LOAM_OK) {
         scan->status = rc; /* Rows before the failure are handed out first: the next call tells. */
         if (scan->row_count == 0) {
@@ -365,7 +379,11 @@ void loam_scan_close(loam_scan *scan)
     }
     row_iter_deinit(&scan->rows_iter);
     iter_free(&scan->merge.iter);
-    free_iters(scan);
+    drop_rows(scan);
+    for (size_t i = 0; i < scan->run_ready; i++) {
+        iter_free(&scan->run_iters[i].iter);
+    }
+    state_unref(scan->state);
     mem_free(scan->run_iters);
     mem_free(scan->children);
     loam_buffer_free(&scan->lower);

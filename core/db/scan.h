@@ -16,7 +16,8 @@ struct loam_scan {
     uint64_t seq;
     struct memtable_iter memtable_iters[IMMUTABLE_COUNT_MAX + 1];
     struct run_iter *run_iters; /* Owned array. */
-    size_t run_count;           /* Initialised iterators. */
+    size_t run_count;           /* In use. */
+    size_t run_ready;           /* Initialised: those that are not in use keep their memory. */
     size_t run_capacity;
     struct iter **children; /* Owned array of run_capacity + memtables. */
     struct merge_iter merge;
@@ -36,7 +37,17 @@ struct loam_scan {
     /* The block handed out. */
     struct loam_row rows[SCAN_ROWS];
     size_t row_count;
-    struct loam_buffer bytes; /* Keys and values of the rows. */
+    size_t row_bytes;              /* Keys and values of the rows. */
+    struct loam_buffer bytes;      /* Keys of the rows, and values that stand in no pinned block. */
+    struct block *pins[SCAN_ROWS]; /* Referenced: blocks in which values of the rows stand. */
+    size_t pin_count;
 };
+
+/* Sets lower and upper: the bounds of the bucket, narrowed by the range. Errors: TOO_LARGE,
+ * NO_MEMORY. */
+NODISCARD int scan_set_bounds(struct loam_scan *scan,
+                              uint32_t bucket,
+                              const struct loam_range *range,
+                              struct loam_error *err);
 
 #endif

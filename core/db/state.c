@@ -90,6 +90,16 @@ struct read_state *state_get_at_newest(struct loam_db *db, uint64_t *seq)
     }
 }
 
+bool state_is_newest(struct loam_db *db, const struct read_state *state, uint64_t *seq)
+{
+    if (state_get(db) != state) {
+        return false;
+    }
+    *seq = atomic_load_explicit(&db->visible_seq, memory_order_acquire);
+    /* The caller's reference keeps the address from being given to another state in between. */
+    return state_get(db) == state;
+}
+
 int state_lookup(const struct read_state *state,
                  struct slice key,
                  uint64_t snapshot_seq,

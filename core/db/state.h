@@ -42,6 +42,8 @@ void state_publish(struct loam_db *db, struct read_state *state);
 struct read_state *state_get(struct loam_db *db);
 /* The current state with a reference, and a sequence whose every row it holds. */
 struct read_state *state_get_at_newest(struct loam_db *db, uint64_t *seq);
+/* Whether `state`, referenced by the caller, is still the current one; *seq as above then. */
+bool state_is_newest(struct loam_db *db, const struct read_state *state, uint64_t *seq);
 
 /* Newest version of key with seq <= snapshot_seq; as table_get(): inside an epoch bracket. */
 NODISCARD int state_lookup(const struct read_state *state,

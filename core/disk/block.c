@@ -4,7 +4,8 @@
  *
  * block_validate() runs at each miss of the cache, so it is one walk over the rows: each must begin
  * where the one before ended, and at its offset; the last must end at the end of the block. After
- * that every access is unchecked. Searches compare the first eight bytes of suffixes as one
+ * that every access is unchecked. The samples that begin a search are taken on the same walk; they
+ * are in memory only, not in the file. Searches compare the first eight bytes of suffixes as one
  * big-endian number before they call memcmp.
  */
 #include "disk/block.h"
@@ -12,7 +13,8 @@
 #include "base/check.h"
 #include "base/limits.h"
 
-#define PREFETCH_ROWS 4u /* A search over so many rows spans several lines. */
+#define PREFETCH_ROWS  4u /* A search over so many rows spans several lines. */
+#define PREFETCH_LINES 8u /* Loaded at once when the samples have narrowed a search. */
 
 _Static_assert(sizeof(struct block) % CACHE_LINE == 0, "data begins at a line");
 
@@ -104,8 +106,9 @@ static inline uint64_t suffix_head(struct slice suffix)
                               : head & (UINT64_MAX << (64 - 8 * suffix.size));
 }
 
-static int rows_validate(const struct block *block, const char *limit)
+static int rows_validate(struct block *block, const char *limit)
 {
+    uint32_t sample_count = 0;
     const char *expected = block->rows;
     struct block_row row = {0};
     struct slice last = {0};
@@ -122,6 +125,10 @@ static int rows_validate(const struct block *block, const char *limit)
             if (order > 0 || (order == 0 && last_seq <= row.seq)) {
                 return LOAM_CORRUPT;
             }
+            block->has_versions = block->has_versions || order == 0;
+        }
+        while (sample_count < BLOCK_SAMPLES && block_sample_row(block, sample_count) == i) {
+            block->samples[sample_count++] = (uint32_t)(head >> 32);
         }
         last = row.suffix;
         last_seq = row.seq;
@@ -177,6 +184,41 @@ row_cmp(const struct block *block, uint32_t index, struct slice key, uint64_t he
     return order != 0 ? order : (row.seq < seq) - (row.seq > seq);
 }
 
+/* Narrows a search for `head`: rows before *low are before it, row *high (if any) is behind it. */
+static inline void
+samples_narrow(const struct block *block, uint64_t head, uint32_t *low, uint32_t *high)
+{
+    uint32_t want = (uint32_t)(head >> 32);
+    uint32_t below = 0;
+    uint32_t up_to = 0;
+    for (uint32_t i = 0; i < BLOCK_SAMPLES; i++) {
+        below += block->samples[i] < want;
+        up_to += block->samples[i] <= want;
+    }
+    *low = below == 0 ? 0 : block_sample_row(block, below - 1) + 1;
+    *high = up_to == BLOCK_SAMPLES ? block->row_count : block_sample_row(block, up_to);
+    if (*low < block->row_count) {
+        const char *at = block_row_data(block, *low);
+        const char *end = *high < block->row_count ? block_row_data(block, *high)
+                                                   : block_data(block) + block->size;
+        for (unsigned i = 0; i < PREFETCH_LINES && at < end; i++, at += CACHE_LINE) {
+            __builtin_prefetch(at);
+        }
+    }
+}
+
+uint32_t block_rows_before(const struct block *block, struct slice key, uint64_t seq)
+{
+    size_t prefix_size = block->prefix.size;
+    if (key.size >= prefix_size && memcmp(key.data, block->prefix.data, prefix_size) == 0) {
+        struct slice suffix = slice_make(key.data + prefix_size, key.size - prefix_size);
+        if (row_cmp(block, block->row_count - 1, suffix, key_head(suffix), seq) < 0) {
+            return block->row_count;
+        }
+    }
+    return block_seek(block, key, seq);
+}
+
 uint32_t block_seek(const struct block *block, struct slice key, uint64_t seq)
 {
     size_t prefix_size = block->prefix.size;
@@ -188,7 +230,9 @@ uint32_t block_seek(const struct block *block, struct slice key, uint64_t seq)
     key = slice_make(key.data + prefix_size, key.size - prefix_size);
     uint64_t head = key_head(key);
     uint32_t low = 0;
-    uint32_t count = block->row_count;
+    uint32_t high = 0;
+    samples_narrow(block, head, &low, &high);
+    uint32_t count = high - low;
     while (count > 0) {
         uint32_t half = count / 2;
         if (count >= PREFETCH_ROWS) {

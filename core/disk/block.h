@@ -36,6 +36,7 @@
 #define BLOCK_HEAD_KIND         0x0f
 #define BLOCK_HEAD_EXPIRY       0x10
 #define BLOCK_HEAD_CONTENT_TYPE 0x20
+#define BLOCK_SAMPLES           16u
 
 struct block {
     /* First line: lifetime. */
@@ -52,6 +53,12 @@ struct block {
     const char *rows; /* First row. */
     uint8_t seq_width;
     bool has_wide_offsets;
+    bool has_versions; /* Some key has more than one row. */
+
+    /* Third line: the first four bytes, as a number, of the suffixes of sixteen rows that lie
+     * evenly spread (block_sample_row()). A search looks here first and then at a few neighbouring
+     * rows, instead of at rows all over the block, each of which is a cache miss. */
+    CACHE_ALIGNED uint32_t samples[BLOCK_SAMPLES];
 };
 
 /* The bytes of the block, writable until it is validated. */
@@ -138,8 +145,28 @@ static inline void block_row(const struct block *block, uint32_t index, struct b
     block_row_decode(block, block_row_data(block, index), out);
 }
 
+/* Which row sample `i` is of; non-decreasing. */
+static inline uint32_t block_sample_row(const struct block *block, uint32_t i)
+{
+    return (uint32_t)(((uint64_t)block->row_count * i) / BLOCK_SAMPLES);
+}
+
+/* Starts to load what a search looks at first, whose place is known from the block's address. */
+static inline void block_prefetch(const struct block *block)
+{
+    const char *at = (const char *)block;
+    __builtin_prefetch(at, 1); /* The reference count is about to be written. */
+    __builtin_prefetch(at + CACHE_LINE);
+    __builtin_prefetch(at + 2 * CACHE_LINE);
+    __builtin_prefetch(at + 3 * CACHE_LINE); /* Header and row offsets. */
+    __builtin_prefetch(at + 4 * CACHE_LINE);
+}
+
 /* First row at or after (key, seq); row_count when there is none. */
 uint32_t block_seek(const struct block *block, struct slice key, uint64_t seq);
+/* The same number, for callers who expect that all rows are before (key, seq): the last row is
+ * looked at first. */
+uint32_t block_rows_before(const struct block *block, struct slice key, uint64_t seq);
 
 /* Whether `key` is the key of this row. */
 static inline bool

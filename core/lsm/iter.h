@@ -6,9 +6,10 @@
  * ascending, seq descending); all versions are seen, deletes and expired rows too: hiding them is
  * row_iter's work. `entry` is borrowed: valid until the iterator moves or is freed. An error puts
  * it nowhere with status set, and status stays: every later move leaves the iterator nowhere, so
- * that no read skips what could not be read. Whoever wants to try again makes a new iterator. next
- * and prev may be called only while is_valid. Iterators are embedded in larger structs where
- * possible: ops->free releases what they hold, not the struct, unless stated. Thread: owner.
+ * that no read skips what could not be read. Whoever wants to try again makes a new iterator. next,
+ * prev, stretch and skip may be called only while is_valid. Iterators are embedded in larger
+ * structs where possible: ops->free releases what they hold, not the struct, unless stated. Thread:
+ * owner.
  */
 #ifndef LOAM_LSM_ITER_H
 #define LOAM_LSM_ITER_H
@@ -18,6 +19,15 @@
 
 /* ffi: begin */
 struct iter;
+struct block;
+
+/* Rows that follow one another in one block with nothing of any other source between them, no two
+ * of the same key, beginning with the row that the iterator stands on. */
+struct iter_stretch {
+    struct block *block; /* Borrowed until the iterator moves. */
+    uint32_t row_index;  /* Of the current row. */
+    uint32_t row_end;    /* Behind the last; may be row_index + 1. */
+};
 
 struct iter_ops {
     void (*first)(struct iter *iter);
@@ -29,6 +39,11 @@ struct iter_ops {
     void (*next)(struct iter *iter);
     void (*prev)(struct iter *iter);
     void (*free)(struct iter *iter);
+    /* Both NULL when the iterator has no blocks. Whether there is a stretch here, forward: callers
+     * go by next when there is none. */
+    bool (*stretch)(struct iter *iter, struct iter_stretch *out);
+    /* Moves to a row of the stretch, forward. */
+    void (*skip)(struct iter *iter, uint32_t row_index);
 };
 
 struct iter {
@@ -63,6 +78,14 @@ static inline void iter_next(struct iter *iter)
 static inline void iter_prev(struct iter *iter)
 {
     iter->ops->prev(iter);
+}
+static inline bool iter_stretch(struct iter *iter, struct iter_stretch *out)
+{
+    return iter->ops->stretch != NULL && iter->ops->stretch(iter, out);
+}
+static inline void iter_skip(struct iter *iter, uint32_t row_index)
+{
+    iter->ops->skip(iter, row_index);
 }
 static inline void iter_free(struct iter *iter)
 {

@@ -12,8 +12,11 @@
 #include "base/check.h"
 #include "base/coding.h"
 #include "base/memory.h"
+#include "disk/block.h"
 
 #define PREFIX_SIZE 20u
+#define STREAK_MIN  3u /* So many moves of one child make it worth to ask how far it stays first.  \
+                        */
 
 struct merge_slot {
     uint64_t high; /* Key bytes 4..11. */
@@ -78,6 +81,7 @@ static inline bool slot_before(const struct merge_iter *it, size_t a, size_t b)
 static void sift_down(struct merge_iter *it, size_t at)
 {
     it->second = 0;
+    it->streak = 0;
     for (;;) {
         size_t child = 2 * at + 1;
         if (child >= it->heap_size) {
@@ -130,10 +134,20 @@ static void rebuild(struct merge_iter *it)
         }
     }
     it->second = 0;
+    it->streak = 0;
     for (size_t at = it->heap_size / 2; at > 0; at--) {
         sift_down(it, at - 1);
     }
     publish(it);
+}
+
+/* Place of the runner-up. */
+static inline size_t second_of(struct merge_iter *it)
+{
+    if (it->second == 0) {
+        it->second = it->heap_size > 2 && slot_before(it, 2, 1) ? 2 : 1;
+    }
+    return it->second;
 }
 
 /* The first child has moved: finds the new first. */
@@ -152,10 +166,8 @@ static void settle(struct merge_iter *it)
     }
     if (it->heap_size > 1) {
         slot_load(first);
-        if (it->second == 0) {
-            it->second = it->heap_size > 2 && slot_before(it, 2, 1) ? 2 : 1;
-        }
-        if (slot_before(it, it->second, 0)) {
+        it->streak++;
+        if (slot_before(it, second_of(it), 0)) {
             sift_down(it, 0);
         }
     }
@@ -263,6 +275,32 @@ static void do_prev(struct iter *iter)
     move(self(iter), true);
 }
 
+/* Up to the second child's row nothing comes between the first child's rows. While children take
+ * turns, looking for that place costs more than it saves. */
+static bool do_stretch(struct iter *iter, struct iter_stretch *out)
+{
+    struct merge_iter *it = self(iter);
+    PRE(iter->is_valid);
+    if (it->is_reverse || (it->heap_size > 1 && it->streak < STREAK_MIN) ||
+        !iter_stretch(it->heap[0].child, out)) {
+        return false;
+    }
+    if (it->heap_size > 1) {
+        const struct entry *limit = &it->heap[second_of(it)].child->entry;
+        uint32_t end = block_rows_before(out->block, limit->key, limit->seq);
+        out->row_end = end < out->row_end ? end : out->row_end;
+    }
+    return true;
+}
+
+/* The stretch ends before the second child's row: the first child stays first. */
+static void do_skip(struct iter *iter, uint32_t row_index)
+{
+    struct merge_iter *it = self(iter);
+    iter_skip(it->heap[0].child, row_index);
+    settle(it);
+}
+
 static void do_free(struct iter *iter)
 {
     struct merge_iter *it = self(iter);
@@ -279,6 +317,8 @@ static const struct iter_ops merge_iter_ops = {
     .next = do_next,
     .prev = do_prev,
     .free = do_free,
+    .stretch = do_stretch,
+    .skip = do_skip,
 };
 
 void merge_iter_init(struct merge_iter *it)

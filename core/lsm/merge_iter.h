@@ -21,7 +21,8 @@ struct merge_iter {
     size_t child_count;
     size_t capacity;
     size_t heap_size;
-    size_t second; /* Place in the heap of the runner-up; 0 = not known. */
+    size_t second;   /* Place in the heap of the runner-up; 0 = not known. */
+    unsigned streak; /* Moves since another child came first. */
     bool is_reverse;
 };
 

@@ -15,6 +15,7 @@
 
 #include "base/check.h"
 #include "base/limits.h"
+#include "disk/block.h"
 
 #define STEP_MAX 12u /* Versions stepped over before a seek leaves them. */
 
@@ -252,4 +253,28 @@ void row_iter_prev(struct row_iter *it)
         leave_group(it);
     }
     find_backward(it);
+}
+
+bool row_iter_stretch(struct row_iter *it, struct iter_stretch *out)
+{
+    PRE(it->is_valid);
+    if (it->is_reverse || !iter_stretch(it->source, out)) {
+        return false;
+    }
+    if (it->has_upper) {
+        uint32_t end = block_rows_before(out->block, it->upper, SEQ_MAX);
+        out->row_end = end < out->row_end ? end : out->row_end;
+    }
+    return out->row_end > out->row_index + 1;
+}
+
+void row_iter_skip(struct row_iter *it, uint32_t row_index)
+{
+    PRE(it->is_valid && !it->is_reverse);
+    iter_skip(it->source, row_index);
+    if (UNLIKELY(!it->source->is_valid)) {
+        stop(it);
+        return;
+    }
+    it->entry = it->source->entry;
 }

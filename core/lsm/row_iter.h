@@ -41,6 +41,14 @@ void row_iter_seek(struct row_iter *it, struct slice key);
 void row_iter_seek_before(struct row_iter *it, struct slice key);
 void row_iter_next(struct row_iter *it);
 void row_iter_prev(struct row_iter *it);
+
+struct iter_stretch;
+/* Rows of one block that begin with the current row and end within the bounds, forward. Each is a
+ * row that the reader sees when it is a put that never expires with seq <= it->seq; other ones the
+ * caller leaves to row_iter_next(). Returns whether there are any behind the current row. */
+bool row_iter_stretch(struct row_iter *it, struct iter_stretch *out);
+/* Makes this row of the stretch, one that the reader sees, the current one. */
+void row_iter_skip(struct row_iter *it, uint32_t row_index);
 /* ffi: end */
 
 #endif

@@ -123,6 +123,18 @@ static void run_iter_prev(struct iter *iter)
     go_on(it, false);
 }
 
+static bool run_iter_stretch(struct iter *iter, struct iter_stretch *out)
+{
+    return iter_stretch(&self_of(iter)->table_iter.iter, out);
+}
+
+static void run_iter_skip(struct iter *iter, uint32_t row_index)
+{
+    struct run_iter *it = self_of(iter);
+    iter_skip(&it->table_iter.iter, row_index);
+    show(it);
+}
+
 static void run_iter_free(struct iter *iter)
 {
     struct run_iter *it = self_of(iter);
@@ -138,6 +150,8 @@ static const struct iter_ops run_iter_ops = {
     .next = run_iter_next,
     .prev = run_iter_prev,
     .free = run_iter_free,
+    .stretch = run_iter_stretch,
+    .skip = run_iter_skip,
 };
 
 void run_iter_init(struct run_iter *it, const struct run *run, bool fill_cache)
@@ -145,4 +159,20 @@ void run_iter_init(struct run_iter *it, const struct run *run, bool fill_cache)
     PRE(run->table_count > 0);
     *it = (struct run_iter){.iter = {.ops = &run_iter_ops}, .run = run};
     table_iter_init(&it->table_iter, run->tables[0], fill_cache);
+}
+
+void run_iter_reset(struct run_iter *it, const struct run *run)
+{
+    PRE(run->table_count > 0);
+    it->iter.is_valid = false;
+    it->iter.status = LOAM_OK;
+    it->run = run;
+    it->table_index = 0;
+    table_iter_reset(&it->table_iter, run->tables[0]);
+}
+
+void run_iter_drop(struct run_iter *it)
+{
+    it->iter.is_valid = false;
+    table_iter_drop(&it->table_iter);
 }

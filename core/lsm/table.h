@@ -79,5 +79,7 @@ struct table_iter {
 void table_iter_init(struct table_iter *it, struct table *table, bool fill_cache);
 /* Re-aims an initialised iterator at another table, keeping its memory. */
 void table_iter_reset(struct table_iter *it, struct table *table);
+/* Stands nowhere and holds no block any more; only table_iter_reset() and free may follow. */
+void table_iter_drop(struct table_iter *it);
 
 #endif

@@ -112,17 +112,17 @@ static int block_read(struct table_iter *it,
 }
 
 /* Starts to load the first lines of the block that a forward iteration wants next. */
-static void block_prefetch(const struct table_iter *it, uint32_t index)
+static void prefetch_next(const struct table_iter *it, uint32_t index)
 {
     if (index >= it->table->member.slot_count) {
         return;
     }
     /* Not looked at, so it need not live. */
-    const char *next =
-        (const char *)atomic_load_explicit(&it->table->member.slots[index], memory_order_relaxed);
+    const struct block *next =
+        atomic_load_explicit(&it->table->member.slots[index], memory_order_relaxed);
     if (next != NULL) {
-        __builtin_prefetch(next + CACHE_LINE);
-        __builtin_prefetch(next + sizeof(struct block));
+        block_prefetch(next);
+        __builtin_prefetch((const char *)next + 5 * CACHE_LINE);
     }
 }
 
@@ -139,6 +139,8 @@ block_enter(struct table_iter *it, const struct table_reader *reader, uint32_t i
     epoch_enter();
     block = table_resident(it->table, index);
     if (LIKELY(block != NULL)) {
+        /* The reference count is a line of its own, and its atomic add holds up what follows. */
+        block_prefetch(block);
         block_ref(block);
         cache_note_hit(it->table->cache);
         it->miss_count = 0;
@@ -164,7 +166,7 @@ block_enter(struct table_iter *it, const struct table_reader *reader, uint32_t i
     it->block = block;
     it->block_index = index;
     if (is_next) {
-        block_prefetch(it, index + 1);
+        prefetch_next(it, index + 1);
     }
     return LOAM_OK;
 }
@@ -294,6 +296,23 @@ static void table_iter_prev(struct iter *iter)
     }
 }
 
+static bool table_iter_stretch(struct iter *iter, struct iter_stretch *out)
+{
+    struct table_iter *it = self_of(iter);
+    PRE(it->iter.is_valid);
+    out->block = it->block;
+    out->row_index = it->row_index;
+    out->row_end = it->block->row_count;
+    return !it->block->has_versions;
+}
+
+static void table_iter_skip(struct iter *iter, uint32_t row_index)
+{
+    struct table_iter *it = self_of(iter);
+    PRE(it->iter.is_valid && row_index >= it->row_index && row_index < it->block->row_count);
+    row_show_at(it, row_index);
+}
+
 static void table_iter_free(struct iter *iter)
 {
     struct table_iter *it = self_of(iter);
@@ -311,6 +330,8 @@ static const struct iter_ops table_iter_ops = {
     .next = table_iter_next,
     .prev = table_iter_prev,
     .free = table_iter_free,
+    .stretch = table_iter_stretch,
+    .skip = table_iter_skip,
 };
 
 void table_iter_init(struct table_iter *it, struct table *table, bool fill_cache)
@@ -320,6 +341,12 @@ void table_iter_init(struct table_iter *it, struct table *table, bool fill_cache
         .table = table,
         .fill_cache = fill_cache,
     };
+}
+
+void table_iter_drop(struct table_iter *it)
+{
+    block_drop(it);
+    nowhere(it);
 }
 
 void table_iter_reset(struct table_iter *it, struct table *table)

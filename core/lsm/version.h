@@ -76,6 +76,10 @@ struct run_iter {
     struct table_iter table_iter;
 };
 void run_iter_init(struct run_iter *it, const struct run *run, bool fill_cache);
+/* Re-aims an initialised iterator at another run, keeping its memory; an error is forgotten. */
+void run_iter_reset(struct run_iter *it, const struct run *run);
+/* Stands nowhere and holds no block any more; only run_iter_reset() and free may follow. */
+void run_iter_drop(struct run_iter *it);
 
 /* Runs ordered and not too many, tables disjoint and ordered, metas sane. Errors: CORRUPT,
  * TOO_LARGE. */
