@@ -451,7 +451,8 @@ typedef struct loam_row {
     uint32_t reserved;
 } loam_row;
 
-/* A block of rows. Valid until the next loam_scan_next() or loam_scan_close() of its scan. */
+/* A block of rows. Valid until the next loam_scan_next(), loam_scan_reset() or loam_scan_close() of
+ * its scan. */
 typedef struct loam_rows {
     const loam_row *rows;
     size_t count; /* 0 = the scan has ended. */
