@@ -171,6 +171,38 @@ int host_send_value(struct http_request *request,
                     int etag,
                     struct loam_error *err);
 /*
+ * A plain PUT (no query, no condition, a key without escapes, a content type seen before) from the
+ * request to the engine and back without Lua values. Zero-initialise it; one per worker.
+ */
+struct host_put {
+    loam_completions *queue;
+    loam_batch *batch;
+    loam_commit commit;
+    const char *type_name; /* The remembered content type; NULL = none. */
+    size_t type_size;
+    uint32_t content_type; /* Its id. */
+    uint32_t bucket;
+    size_t key_bytes_max;
+    size_t value_bytes_max;
+};
+/*
+ * Submits the body under the key `raw`. Returns the status when it was committed and answered at
+ * once, 0 when a completion with `tag` will follow, or a negative code when it was not taken:
+ * UNSUPPORTED is no plain PUT, the rest as loam_submit(); the general way answers then. Thread:
+ * worker
+ */
+int host_put_submit(struct http_request *request,
+                    const struct host_put *put,
+                    const char *raw,
+                    size_t raw_size,
+                    double tag,
+                    struct loam_error *err);
+/* Answers what a completion tells: 201 or 204, returned. A negative code is the commit's own and
+ * nothing was sent. Thread: worker */
+int host_put_finish(struct http_request *request,
+                    uint32_t generation,
+                    const loam_completion *completion);
+/*
  * Decides whether a browser that was lured to another site may have sent this request: the Host and
  * Origin must be one of `names`, each ended by a NUL, lower case, without port. Returns 0 to go on,
  * 1 a foreign Host, 2 a foreign Origin. Thread: worker

@@ -46,10 +46,11 @@ function answer.json(status, value, headers)
 end
 
 --- An answer whose body comes in pieces: stream(write) calls write(text) and returns. write() waits
---- while the client is slow and raises when it is gone.
-function answer.stream(status, headers, stream)
+--- while the client is slow and raises when it is gone. finish(), when given, is called at the
+--- end, however that came.
+function answer.stream(status, headers, stream, finish)
   local made = answer.new(status, nil, headers)
-  made.stream = stream
+  made.stream, made.finish = stream, finish
   return made
 end
 

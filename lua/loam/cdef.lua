@@ -290,6 +290,26 @@ int host_send_value(struct http_request *request,
     size_t raw_size,
     int etag,
     struct loam_error *err);
+struct host_put {
+    loam_completions *queue;
+    loam_batch *batch;
+    loam_commit commit;
+    const char *type_name;
+    size_t type_size;
+    uint32_t content_type;
+    uint32_t bucket;
+    size_t key_bytes_max;
+    size_t value_bytes_max;
+};
+int host_put_submit(struct http_request *request,
+    const struct host_put *put,
+    const char *raw,
+    size_t raw_size,
+    double tag,
+    struct loam_error *err);
+int host_put_finish(struct http_request *request,
+    uint32_t generation,
+    const loam_completion *completion);
 int host_admit(const struct http_request *request, const char *names, size_t names_size);
 double host_crc32(const void *data, size_t size);
 int host_is_utf8(const char *data, size_t size);

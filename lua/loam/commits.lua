@@ -5,6 +5,7 @@
 -- comes back with a WAKE. Both wake the handler's task with the result. Where nothing can wait (a
 -- coroutine of the user's own, loading app.lua) the call blocks instead, with the same result.
 -- Thread: the worker's.
+local fast_put = require "loam.fast_put"
 local ffi = require "ffi"
 local C = require "loam.native"
 local scheduler = require "loam.scheduler"
@@ -14,6 +15,7 @@ local commits = {}
 local methods = {}
 local metatable = { __name = "commits", __index = methods }
 local TAKE_MAX = 64
+local TAG_BASE = fast_put.TAG_BASE
 
 local err = ffi.new("loam_error")
 local outcome = ffi.new("loam_outcome")
@@ -35,6 +37,11 @@ function commits.open(worker, db)
     _next_tag = 0,
     pending = 0,
   }, metatable)
+end
+
+--- The queue, for loam.fast_put; what it has submitted comes back to finish_put(completion, slot).
+function methods:queue()
+  return self._queue
 end
 
 --- The descriptor that becomes readable when commits have finished.
@@ -78,9 +85,13 @@ function methods:take()
     local count = tonumber(C.loam_completions_take(self._queue, taken, TAKE_MAX))
     for at = 0, count - 1 do
       local tag = tonumber(taken[at].tag)
-      local task = self._waiting[tag]
-      self._waiting[tag] = nil
-      scheduler.wake(task, taken[at])
+      if tag >= TAG_BASE then
+        self.finish_put(taken[at], tag - TAG_BASE)
+      else
+        local task = self._waiting[tag]
+        self._waiting[tag] = nil
+        scheduler.wake(task, taken[at])
+      end
     end
   until count < TAKE_MAX
 end

@@ -108,10 +108,11 @@ end
 
 --- Sends an answer. Returns the status for the books: 499 when the client left in the middle.
 function sink.send(req, made)
-  if made.stream then
-    return send_stream(req, made)
+  local status = made.stream and send_stream(req, made) or send_whole(req, made)
+  if made.finish then
+    made.finish()
   end
-  return send_whole(req, made)
+  return status
 end
 
 --- Lets the task go on that waits to write to a request, if one does.

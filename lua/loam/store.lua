@@ -61,7 +61,7 @@ local function blocking_task(self, task)
 end
 
 --- Wraps a loam_db. options: waiter = {commit, task}, shared = what host_shared() gives, host. The
---- field on_bucket(name, id), when set, is told of each bucket that a name led to.
+--- fields on_bucket(name, id) and on_type(name, id), when set, are told what names led to.
 function store.new(db, options)
   local waiter = options.waiter or { commit = blocking_commit, task = blocking_task }
   return setmetatable({
@@ -214,8 +214,11 @@ function methods:with_snapshot(fn)
     return nil, store.failure(code, err)
   end
   local snapshot = ffi.gc(out[0], C.loam_snapshot_close)
-  local first, second = fn(snapshot)
+  local is_ok, first, second = pcall(fn, snapshot)
   C.loam_snapshot_close(ffi.gc(snapshot, nil))
+  if not is_ok then
+    error(first, 0)
+  end
   return first, second
 end
 
@@ -230,11 +233,18 @@ function methods:content_type_name(id)
   return name ~= nil and ffi.string(name) or nil
 end
 
+local function tell_type(self, name, id)
+  if self.on_type then
+    self.on_type(name, id)
+  end
+end
+
 --- Returns the id of a content type, which is stored when new; or nil, failure.
 function methods:content_type_id(name)
   if not name or name == "" then
     return 0
   elseif self._types[name] then
+    tell_type(self, name, self._types[name])
     return self._types[name]
   elseif #name > 127 then
     local text = ("content type has %d bytes, the most is 127"):format(#name)
@@ -245,6 +255,7 @@ function methods:content_type_id(name)
     return nil, failure
   end
   self._types[name] = task.content_type
+  tell_type(self, name, task.content_type)
   return task.content_type
 end
 

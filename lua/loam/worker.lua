@@ -8,8 +8,10 @@ local app_loader = require "loam.app_loader"
 local commits = require "loam.commits"
 local dispatch = require "loam.dispatch"
 local fast = require "loam.fast"
+local fast_put = require "loam.fast_put"
 local ffi = require "ffi"
 local json = require "loam.json"
+local known_buckets = require "loam.known_buckets"
 local kv = require "kv"
 local log = require "loam.log"
 local metrics = require "loam.metrics"
@@ -31,6 +33,11 @@ local LOG_LEVELS_MAX = 3
 
 -- ---- Books ----
 
+local function answers_counter(route, method, status)
+  return metrics.counter("loam_http_answers_total", "Answers by route, method and status.",
+    { route = route, method = method, status = status })
+end
+
 -- Counts answers by route, method and status; one table look-up per answer.
 local function make_books()
   local counters, durations = {}, {}
@@ -38,8 +45,7 @@ local function make_books()
     local key = route.name .. " " .. method .. " " .. status
     local counter = counters[key]
     if not counter then
-      counter = metrics.counter("loam_http_answers_total", "Answers by route, method and status.",
-        { route = route.name, method = method, status = status })
+      counter = answers_counter(route.name, method, status)
       counters[key] = counter
     end
     counter:inc()
@@ -55,16 +61,22 @@ local function make_books()
   end
 end
 
--- A counter function for the fast GET: plain slots, nothing looked up on the trace.
-local function make_fast_count()
-  local by_status = {}
-  for _, status in ipairs { 200, 304, 404 } do
-    by_status[status] = metrics.counter("loam_http_answers_total",
-      "Answers by route, method and status.", { route = "kv_get", method = "GET", status = status })
-  end
-  local found, unchanged, absent = by_status[200], by_status[304], by_status[404]
+-- Counter functions for the fast ways: plain slots, nothing looked up on the trace.
+local function make_get_count()
+  local found = answers_counter("kv_get", "GET", 200)
+  local unchanged = answers_counter("kv_get", "GET", 304)
+  local absent = answers_counter("kv_get", "GET", 404)
   return function(status)
     local counter = status == 200 and found or status == 404 and absent or unchanged
+    counter:inc()
+  end
+end
+
+local function make_put_count()
+  local made = answers_counter("kv_put", "PUT", 201)
+  local replaced = answers_counter("kv_put", "PUT", 204)
+  return function(status)
+    local counter = status == 201 and made or replaced
     counter:inc()
   end
 end
@@ -98,6 +110,15 @@ local function handle(worker, p, generation)
   if log.is_on("debug") then
     log.debug(method, req.path, { status = status, route = route.name })
   end
+end
+
+-- A commit of the fast PUT that failed.
+local function refuse_put(worker, p, generation, completion)
+  local req = request.from_http(p, generation)
+  local failure = store.failure(completion.code, completion.error)
+  failure.stall_ms = completion.outcome.stall_ms
+  local status = sink.send(req, answer.failure(req, failure))
+  worker.books({ name = "kv_put" }, "PUT", status)
 end
 
 -- The head of a request whose body is still to come: refuse it now, or say how long it may be.
@@ -220,7 +241,7 @@ local function on_event(worker, event)
   end
 end
 
-local function turn(worker, events, try)
+local function turn(worker, events, try_get, try_put)
   local timeout_ms = scheduler.has_ready() and 0 or -1
   local count = C.http_poll(worker.http, timeout_ms, events, EVENT_CAPACITY)
   if count < 0 then
@@ -229,7 +250,7 @@ local function turn(worker, events, try)
   local is_fast = worker.is_fast
   for at = 0, count - 1 do
     local event = events[at]
-    if not (event.type == 1 and is_fast and try(event.request)) then
+    if not (event.type == 1 and is_fast and (try_get(event.request) or try_put(event.request))) then
       on_event(worker, event)
     end
   end
@@ -241,14 +262,14 @@ end
 -- After the drain only commits and slow calls are waited for: their results belong to nobody any
 -- more, but the queue must be empty before it can be closed.
 local function is_finished(worker)
-  return worker.is_drained and worker.commits.pending == 0
+  return worker.is_drained and worker.commits.pending + worker.fast_put.pending() == 0
 end
 
 local function run(worker)
   local events = ffi.new("struct http_event[?]", EVENT_CAPACITY)
-  local try = worker.fast.try
+  local try_get, try_put = worker.fast_get, worker.fast_put.try
   while not is_finished(worker) do
-    turn(worker, events, try)
+    turn(worker, events, try_get, try_put)
   end
 end
 
@@ -313,6 +334,19 @@ local function open(handle_of_worker)
   return worker
 end
 
+-- The ways around the general path, and how they learn of buckets and content types.
+local function connect_fast(worker)
+  local buckets = known_buckets.new(worker.shared)
+  worker.fast_get = fast.new { db = worker.db, buckets = buckets, names = worker.names,
+    count = make_get_count() }
+  worker.fast_put = fast_put.new { queue = worker.commits:queue(), buckets = buckets,
+    names = worker.names, config = worker.config, count = make_put_count(),
+    fail = function(p, generation, completion) refuse_put(worker, p, generation, completion) end }
+  worker.commits.finish_put = worker.fast_put.finish
+  worker.store.on_bucket = buckets.remember
+  worker.store.on_type = worker.fast_put.remember_type
+end
+
 local function connect(worker)
   worker.timers = timers.new(worker.http)
   worker.commits = commits.open(worker.handle, worker.db)
@@ -321,9 +355,7 @@ local function connect(worker)
     host = worker.host })
   worker.ctx = make_context(worker)
   worker.books = make_books()
-  worker.fast = fast.new { db = worker.db, shared = worker.shared, names = worker.names,
-    count = make_fast_count() }
-  worker.store.on_bucket = worker.fast.remember
+  connect_fast(worker)
   if C.http_fd_add(worker.http, worker.commits:fd(), COMMITS_FD) ~= 0 then
     error("cannot watch the completion queue", 0)
   end

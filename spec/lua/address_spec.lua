@@ -12,7 +12,8 @@ describe("loam.address", function()
   end)
 
   it("refuses what is no address in one line", function()
-    for _, text in ipairs { "", "80", "host", "host:", "host:99999", "a b:80", "[::1:80", "unix:" } do
+    for _, text in ipairs { "", "80", "host", "host:", "host:99999", "a b:80", "[::1:80",
+      "unix:" } do
       local parsed, message = address.parse(text)
       assert.is_nil(parsed)
       assert.matches("HOST:PORT", message)

@@ -2,7 +2,6 @@
 -- routes_spec.lua; here is what needs sockets, workers, signals, time and a disk.
 local json = require "loam.json"
 local server = require "spec.support.server"
-local socket = require "socket"
 
 describe("loam serve", function()
   local start = server.start
@@ -65,6 +64,28 @@ describe("loam serve", function()
     local absent = s:request("GET", "/v1/kv/default/none")
     assert.same({ 404, "NOT_FOUND" }, { absent.status, decoded(absent).code })
     assert.equal(400, s:request("GET", "/v1/kv/default/a%zz").status)
+  end)
+
+  it("gives the plain PUT the same answers on its fast way and on the general one", function()
+    local s = start { flags = "--value-bytes-max 100" }
+    local function put(key, body, headers)
+      local made = s:request("PUT", "/v1/kv/default/" .. key, body, headers)
+      local seq = made.headers["x-kv-seq"]
+      assert.equal(seq and '"' .. seq .. '"', made.headers.etag)
+      return made.status
+    end
+    local text = { ["Content-Type"] = "text/x" }
+
+    assert.same({ 201, 204 }, { put("a", "general", text), put("a", "fast", text) })
+    assert.same({ 201, 204, 204 }, { put("b", "fast"), put("b", "", text), put("b", "x", text) })
+    assert.same({ 201, 412, 413, 400 }, { put("a%2Fb", "x"), put("a", "x", { ["If-None-Match"] = "*" }),
+      put("a", ("x"):rep(101)), put("a%zz", "x") })
+    local found = s:request("GET", "/v1/kv/default/a")
+    assert.same({ "fast", "text/x" }, { found.body, found.headers["content-type"] })
+    assert.equal("application/octet-stream",
+      (s:request("PUT", "/v1/kv/default/c", "1") and s:request("GET", "/v1/kv/default/c"))
+        .headers["content-type"])
+    assert.matches('route="kv_put",status="201"} 4\n', s:request("GET", "/metrics").body)
   end)
 
   it("keeps what it has acknowledged over a stop and over kill -9", function()

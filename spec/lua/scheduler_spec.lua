@@ -8,7 +8,8 @@ describe("loam.scheduler", function()
     scheduler.spawn(function(a, b)
       seen[#seen + 1] = a .. b
       task = scheduler.current()
-      seen[#seen + 1] = scheduler.wait()
+      local woken_with = scheduler.wait()
+      seen[#seen + 1] = woken_with
     end, "x", "y")
     seen[#seen + 1] = "outside"
     scheduler.wake(task, "woken")

@@ -64,6 +64,9 @@ function methods:request(values)
     made.stream(function(text) parts[#parts + 1] = text end)
     made.body = table.concat(parts)
   end
+  if made.finish then
+    made.finish()
+  end
   made.route = route
   return made
 end

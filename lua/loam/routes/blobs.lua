@@ -120,13 +120,12 @@ function blobs.list(req, ctx)
     write("[")
     local count, problem = scan.each_block(rows, limit,
       scan.writer(write, C.HOST_ROWS_LIST + C.HOST_ROWS_BARE))
-    rows:close()
     if not count then
       -- A list cannot carry an error: the connection is cut, so that nobody takes it for complete.
       error(problem.text, 0)
     end
     write("]\n")
-  end)
+  end, function() rows:close() end)
 end
 
 local function value_body_max(config)

@@ -121,7 +121,6 @@ local function stream_ndjson(req, rows)
       local cursor = next_key and scan.cursor(next_key, args.enc == "b64u") or json.null
       write(json.encode({ ["end"] = true, count = count, next = cursor }) .. "\n")
     end
-    rows:close()
   end
 end
 
@@ -140,7 +139,6 @@ local function stream_json(req, rows)
       rest = ('"count":%d,"next":%s'):format(count, json.encode(cursor))
     end
     write("]," .. rest .. "}\n")
-    rows:close()
   end
 end
 
@@ -171,7 +169,8 @@ function scan.get(req, ctx)
   local is_json = req.args.format == "json"
   local headers = { ["X-KV-Seq"] = ("%.0f"):format(rows.seq),
     ["Content-Type"] = is_json and answer.JSON or answer.NDJSON }
-  return answer.stream(200, headers, is_json and stream_json(req, rows) or stream_ndjson(req, rows))
+  local stream = is_json and stream_json(req, rows) or stream_ndjson(req, rows)
+  return answer.stream(200, headers, stream, function() rows:close() end)
 end
 
 local function key_param(name, summary)

@@ -1,7 +1,7 @@
 -- The handlers of one key and of ranges by fake requests on a real store: good answers, bad input,
 -- edge cases.
 local json = require "loam.json"
-local served_store = require "spec.support.store"
+local served_store = require "spec.support.served"
 
 describe("loam.routes.kv and scan", function()
   local served
