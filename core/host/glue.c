@@ -31,7 +31,7 @@ static void head_text(struct head *head, const char *text, size_t size)
     head->size += size;
 }
 
-#define head_literal(head, literal) head_text((head), "" literal, sizeof(literal) - 1)
+#define HEAD_LITERAL(head, literal) head_text((head), "" literal, sizeof(literal) - 1)
 
 static void head_number(struct head *head, uint64_t number)
 {
@@ -95,20 +95,20 @@ static struct slice find_header(const struct http_request *request, const char *
 
 static void make_head(struct head *head, loam_db *db, const loam_view *view, const struct head *tag)
 {
-    head_literal(head, "ETag: \"");
+    HEAD_LITERAL(head, "ETag: \"");
     head_text(head, tag->text, tag->size);
-    head_literal(head, "\"\r\nX-KV-Seq: ");
+    HEAD_LITERAL(head, "\"\r\nX-KV-Seq: ");
     head_number(head, view->meta.seq);
     if (view->meta.expire_at_ms != 0) {
-        head_literal(head, "\r\nX-KV-Expires-At: ");
+        HEAD_LITERAL(head, "\r\nX-KV-Expires-At: ");
         head_number(head, view->meta.expire_at_ms);
     }
     const char *type =
         view->meta.content_type == 0 ? NULL : loam_content_type_name(db, view->meta.content_type);
-    head_literal(head, "\r\nContent-Type: ");
+    HEAD_LITERAL(head, "\r\nContent-Type: ");
     type = type == NULL ? "application/octet-stream" : type;
     head_text(head, type, strnlen(type, CONTENT_TYPE_SIZE_MAX));
-    head_literal(head, "\r\n");
+    HEAD_LITERAL(head, "\r\n");
 }
 
 static int send_absent(struct http_request *request, int etag)
@@ -116,15 +116,15 @@ static int send_absent(struct http_request *request, int etag)
     char id[32];
     int id_size = http_request_id(request, request->generation, id, sizeof id);
     struct head body = {0};
-    head_literal(&body, "{\"error\":\"");
+    HEAD_LITERAL(&body, "{\"error\":\"");
     if (etag == HOST_ETAG_CRC) {
-        head_literal(&body, "Blob not found");
+        HEAD_LITERAL(&body, "Blob not found");
     } else {
-        head_literal(&body, "no such key");
+        HEAD_LITERAL(&body, "no such key");
     }
-    head_literal(&body, "\",\"code\":\"NOT_FOUND\",\"request_id\":\"");
+    HEAD_LITERAL(&body, "\",\"code\":\"NOT_FOUND\",\"request_id\":\"");
     head_text(&body, id, id_size > 0 ? (size_t)id_size : 0);
-    head_literal(&body, "\"}\n");
+    HEAD_LITERAL(&body, "\"}\n");
     static const char headers[] = "Content-Type: application/json\r\n";
     (void)http_respond(request, request->generation, 404, headers, sizeof headers - 1, body.text,
                        body.size);

@@ -59,37 +59,37 @@ static int find_root(char *root, size_t capacity, struct loam_error *err)
 }
 
 /* The message as a string, with a traceback when asked for. */
-static int on_error(lua_State *L)
+static int on_error(lua_State *lua)
 {
-    if (lua_tostring(L, 1) == NULL && luaL_callmeta(L, 1, "__tostring")) {
-        lua_replace(L, 1);
+    if (lua_tostring(lua, 1) == NULL && luaL_callmeta(lua, 1, "__tostring")) {
+        lua_replace(lua, 1);
     }
-    const char *message = lua_tostring(L, 1);
+    const char *message = lua_tostring(lua, 1);
     if (message == NULL) {
-        message = lua_pushfstring(L, "error object of type %s", luaL_typename(L, 1));
+        message = lua_pushfstring(lua, "error object of type %s", luaL_typename(lua, 1));
     }
     if (getenv("LOAM_TRACEBACK") != NULL) {
-        luaL_traceback(L, L, message, 1);
+        luaL_traceback(lua, lua, message, 1);
     } else {
-        lua_pushstring(L, message);
+        lua_pushstring(lua, message);
     }
     return 1;
 }
 
-int lua_state_call(lua_State *L, int argument_count, int result_count, struct loam_error *err)
+int lua_state_call(lua_State *lua, int argument_count, int result_count, struct loam_error *err)
 {
-    int base = lua_gettop(L) - argument_count;
+    int base = lua_gettop(lua) - argument_count;
     PRE(base >= 1);
-    lua_pushcfunction(L, on_error);
-    lua_insert(L, base);
-    int rc = lua_pcall(L, argument_count, result_count, base);
+    lua_pushcfunction(lua, on_error);
+    lua_insert(lua, base);
+    int rc = lua_pcall(lua, argument_count, result_count, base);
     if (rc != 0) {
-        const char *message = lua_tostring(L, -1);
+        const char *message = lua_tostring(lua, -1);
         rc = fail(err, LOAM_SCRIPT, "%s", message == NULL ? "no message" : message);
-        lua_settop(L, base - 1);
+        lua_settop(lua, base - 1);
         return rc;
     }
-    lua_remove(L, base);
+    lua_remove(lua, base);
     return LOAM_OK;
 }
 
@@ -97,20 +97,20 @@ int lua_state_open(lua_State **out, struct loam_error *err)
 {
     char root[4200];
     TRY(find_root(root, sizeof root, err));
-    lua_State *L = luaL_newstate();
-    if (L == NULL) {
+    lua_State *lua = luaL_newstate();
+    if (lua == NULL) {
         return mem_fail(err, sizeof(void *));
     }
-    luaL_openlibs(L);
+    luaL_openlibs(lua);
     int rc =
-        luaL_loadbuffer(L, preamble, sizeof preamble - 1, "=loam") == 0 ? LOAM_OK : LOAM_SCRIPT;
+        luaL_loadbuffer(lua, preamble, sizeof preamble - 1, "=loam") == 0 ? LOAM_OK : LOAM_SCRIPT;
     INV(rc == LOAM_OK);
-    lua_pushstring(L, root);
-    rc = lua_state_call(L, 1, 0, err);
+    lua_pushstring(lua, root);
+    rc = lua_state_call(lua, 1, 0, err);
     if (rc != LOAM_OK) {
-        lua_close(L);
+        lua_close(lua);
         return rc;
     }
-    *out = L;
+    *out = lua;
     return LOAM_OK;
 }

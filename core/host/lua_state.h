@@ -21,6 +21,6 @@ NODISCARD int lua_state_open(lua_State **out, struct loam_error *err);
  * on the stack, or SCRIPT with the message in err and nothing on the stack. With LOAM_TRACEBACK
  * in the environment the message carries a traceback. Thread: the state's */
 NODISCARD int
-lua_state_call(lua_State *L, int argument_count, int result_count, struct loam_error *err);
+lua_state_call(lua_State *lua, int argument_count, int result_count, struct loam_error *err);
 
 #endif

@@ -11,38 +11,38 @@
 #include "host/lua_state.h"
 
 /* The global `arg`, as luajit makes it. */
-static void push_arguments(lua_State *L, int argc, char **argv)
+static void push_arguments(lua_State *lua, int argc, char **argv)
 {
-    lua_createtable(L, argc, 1);
+    lua_createtable(lua, argc, 1);
     for (int i = 0; i < argc; i++) {
-        lua_pushstring(L, argv[i]);
-        lua_rawseti(L, -2, i);
+        lua_pushstring(lua, argv[i]);
+        lua_rawseti(lua, -2, i);
     }
-    lua_pushvalue(L, -1);
-    lua_setglobal(L, "arg");
+    lua_pushvalue(lua, -1);
+    lua_setglobal(lua, "arg");
 }
 
-static int run(lua_State *L, int argc, char **argv, int *exit_code, struct loam_error *err)
+static int run(lua_State *lua, int argc, char **argv, int *exit_code, struct loam_error *err)
 {
-    lua_getglobal(L, "require");
-    lua_pushliteral(L, "loam.cli");
-    TRY(lua_state_call(L, 1, 1, err));
-    lua_getfield(L, -1, "main");
-    push_arguments(L, argc, argv);
-    TRY(lua_state_call(L, 1, 1, err));
-    *exit_code = (int)lua_tointeger(L, -1);
+    lua_getglobal(lua, "require");
+    lua_pushliteral(lua, "loam.cli");
+    TRY(lua_state_call(lua, 1, 1, err));
+    lua_getfield(lua, -1, "main");
+    push_arguments(lua, argc, argv);
+    TRY(lua_state_call(lua, 1, 1, err));
+    *exit_code = (int)lua_tointeger(lua, -1);
     return LOAM_OK;
 }
 
 int main(int argc, char **argv)
 {
     struct loam_error error = {0};
-    lua_State *L = NULL;
+    lua_State *lua = NULL;
     int exit_code = 1;
-    int rc = lua_state_open(&L, &error);
+    int rc = lua_state_open(&lua, &error);
     if (rc == LOAM_OK) {
-        rc = run(L, argc, argv, &exit_code, &error);
-        lua_close(L);
+        rc = run(lua, argc, argv, &exit_code, &error);
+        lua_close(lua);
     }
     if (rc != LOAM_OK) {
         (void)fprintf(stderr, "loam: %s\n", error.text);

@@ -16,16 +16,16 @@
 
 static int run_lua(struct host_worker *worker, struct loam_error *err)
 {
-    lua_State *L = NULL;
-    TRY(lua_state_open(&L, err));
-    lua_getglobal(L, "require");
-    lua_pushliteral(L, "loam.worker");
-    int rc = lua_state_call(L, 1, 1, err);
+    lua_State *lua = NULL;
+    TRY(lua_state_open(&lua, err));
+    lua_getglobal(lua, "require");
+    lua_pushliteral(lua, "loam.worker");
+    int rc = lua_state_call(lua, 1, 1, err);
     if (rc == LOAM_OK) {
-        lua_pushlightuserdata(L, worker);
-        rc = lua_state_call(L, 1, 0, err);
+        lua_pushlightuserdata(lua, worker);
+        rc = lua_state_call(lua, 1, 0, err);
     }
-    lua_close(L);
+    lua_close(lua);
     return rc;
 }
 

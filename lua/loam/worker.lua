@@ -3,8 +3,10 @@
 -- core/host/workers.c calls this module with a `struct host_worker` in a fresh lua_State of a fresh
 -- thread. It returns when it was told to stop and nothing is left to do; what it raises is the
 -- worker's failure. C never calls in: every turn asks http_poll() for a batch and goes through it.
+local answer = require "loam.answer"
 local app = require "loam.app"
 local app_loader = require "loam.app_loader"
+local books = require "loam.books"
 local commits = require "loam.commits"
 local dispatch = require "loam.dispatch"
 local fast = require "loam.fast"
@@ -22,7 +24,6 @@ local sink = require "loam.sink"
 local stats = require "loam.stats"
 local store = require "loam.store"
 local timers = require "loam.timers"
-local answer = require "loam.answer"
 
 local EVENT_CAPACITY = 256
 local COMMITS_FD = 1 -- The number of the queue's descriptor in FD events.
@@ -30,56 +31,6 @@ local DEV_INTERVAL_MS = 300
 local LOG_INTERVAL_MS = 500
 local LOG_LINES = 32
 local LOG_LEVELS_MAX = 3
-
--- ---- Books ----
-
-local function answers_counter(route, method, status)
-  return metrics.counter("loam_http_answers_total", "Answers by route, method and status.",
-    { route = route, method = method, status = status })
-end
-
--- Counts answers by route, method and status; one table look-up per answer.
-local function make_books()
-  local counters, durations = {}, {}
-  return function(route, method, status, seconds)
-    local key = route.name .. " " .. method .. " " .. status
-    local counter = counters[key]
-    if not counter then
-      counter = answers_counter(route.name, method, status)
-      counters[key] = counter
-    end
-    counter:inc()
-    if seconds then
-      local duration = durations[route.name]
-      if not duration then
-        duration = metrics.histogram("loam_http_handler_seconds",
-          "Time from the whole request to the end of its answer.", { route = route.name })
-        durations[route.name] = duration
-      end
-      duration:observe(seconds)
-    end
-  end
-end
-
--- Counter functions for the fast ways: plain slots, nothing looked up on the trace.
-local function make_get_count()
-  local found = answers_counter("kv_get", "GET", 200)
-  local unchanged = answers_counter("kv_get", "GET", 304)
-  local absent = answers_counter("kv_get", "GET", 404)
-  return function(status)
-    local counter = status == 200 and found or status == 404 and absent or unchanged
-    counter:inc()
-  end
-end
-
-local function make_put_count()
-  local made = answers_counter("kv_put", "PUT", 201)
-  local replaced = answers_counter("kv_put", "PUT", 204)
-  return function(status)
-    local counter = status == 201 and made or replaced
-    counter:inc()
-  end
-end
 
 -- ---- Requests ----
 
@@ -106,7 +57,7 @@ local function handle(worker, p, generation)
   end
   local method = req.method
   local status = sink.send(req, made)
-  worker.books(route, method, status, (C.host_monotonic_ms() - started_ms) / 1000)
+  worker.count(route, method, status, (C.host_monotonic_ms() - started_ms) / 1000)
   if log.is_on("debug") then
     log.debug(method, req.path, { status = status, route = route.name })
   end
@@ -118,7 +69,7 @@ local function refuse_put(worker, p, generation, completion)
   local failure = store.failure(completion.code, completion.error)
   failure.stall_ms = completion.outcome.stall_ms
   local status = sink.send(req, answer.failure(req, failure))
-  worker.books({ name = "kv_put" }, "PUT", status)
+  worker.count({ name = "kv_put" }, "PUT", status)
 end
 
 -- The head of a request whose body is still to come: refuse it now, or say how long it may be.
@@ -130,7 +81,7 @@ local function handle_head(worker, p, generation)
   elseif p.body_expected > limit then
     local text = ("request body: %.0f, and %s is %.0f"):format(p.body_expected, name, limit)
     sink.send(req, answer.error(req, 413, text, { limit = name, value = limit }))
-    return worker.books(dispatch.UNROUTED, req.method, 413)
+    return worker.count(dispatch.UNROUTED, req.method, 413)
   end
   C.http_request_buffer(p, generation, limit)
 end
@@ -222,14 +173,26 @@ local function on_wake(worker)
   end
 end
 
+-- The client has gone. A handler that runs ends the handle itself; before the whole body was there
+-- none does.
+local function on_closed(p, generation)
+  if p.is_complete == 0 then
+    C.http_request_release(p, generation)
+  else
+    sink.wake(p.slot, true)
+  end
+end
+
 local function on_event(worker, event)
   local kind = event.type
   if kind == 1 then
     scheduler.spawn(handle, worker, event.request, event.generation)
   elseif kind == 2 then
     scheduler.spawn(handle_head, worker, event.request, event.generation)
-  elseif kind == 4 or kind == 5 then
-    sink.wake(event.request.slot, kind == 5)
+  elseif kind == 4 then
+    sink.wake(event.request.slot, false)
+  elseif kind == 5 then
+    on_closed(event.request, event.generation)
   elseif kind == 6 then
     worker.timers:fire(event.id)
   elseif kind == 7 then
@@ -338,9 +301,9 @@ end
 local function connect_fast(worker)
   local buckets = known_buckets.new(worker.shared)
   worker.fast_get = fast.new { db = worker.db, buckets = buckets, names = worker.names,
-    count = make_get_count() }
+    count = books.get_count() }
   worker.fast_put = fast_put.new { queue = worker.commits:queue(), buckets = buckets,
-    names = worker.names, config = worker.config, count = make_put_count(),
+    names = worker.names, config = worker.config, count = books.put_count(),
     fail = function(p, generation, completion) refuse_put(worker, p, generation, completion) end }
   worker.commits.finish_put = worker.fast_put.finish
   worker.store.on_bucket = buckets.remember
@@ -354,7 +317,7 @@ local function connect(worker)
     shared = worker.shared,
     host = worker.host })
   worker.ctx = make_context(worker)
-  worker.books = make_books()
+  worker.count = books.new()
   connect_fast(worker)
   if C.http_fd_add(worker.http, worker.commits:fd(), COMMITS_FD) ~= 0 then
     error("cannot watch the completion queue", 0)

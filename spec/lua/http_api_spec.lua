@@ -78,8 +78,8 @@ describe("loam serve", function()
 
     assert.same({ 201, 204 }, { put("a", "general", text), put("a", "fast", text) })
     assert.same({ 201, 204, 204 }, { put("b", "fast"), put("b", "", text), put("b", "x", text) })
-    assert.same({ 201, 412, 413, 400 }, { put("a%2Fb", "x"), put("a", "x", { ["If-None-Match"] = "*" }),
-      put("a", ("x"):rep(101)), put("a%zz", "x") })
+    assert.same({ 201, 412, 413, 400 }, { put("a%2Fb", "x"),
+      put("a", "x", { ["If-None-Match"] = "*" }), put("a", ("x"):rep(101)), put("a%zz", "x") })
     local found = s:request("GET", "/v1/kv/default/a")
     assert.same({ "fast", "text/x" }, { found.body, found.headers["content-type"] })
     assert.equal("application/octet-stream",
@@ -165,6 +165,25 @@ describe("loam serve", function()
     server.wait_for("no open scan", function()
       return decoded(s:request("GET", "/v1/admin/stats")).scan_count == 0
     end)
+  end)
+
+  it("forgets the request of a client that leaves before its body is there", function()
+    local s = start()
+    for _ = 1, 3 do
+      local connection = s:connect()
+      assert(connection:send("PUT /v1/kv/default/a HTTP/1.1\r\nHost: localhost\r\n"
+        .. "Content-Length: 100\r\n\r\nhalf"))
+      server.wait_for("the head to arrive", function()
+        return decoded(s:request("GET", "/v1/admin/stats")).http.in_flight == 2
+      end)
+      connection:close()
+      server.wait_for("the handle to end", function()
+        return decoded(s:request("GET", "/v1/admin/stats")).http.in_flight == 1
+      end)
+    end
+
+    assert.equal(404, s:request("GET", "/v1/kv/default/a").status)
+    assert.equal(0, s:stop())
   end)
 
   it("refuses what a page of another site could send", function()

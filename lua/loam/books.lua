@@ -1,0 +1,55 @@
+-- Counts the answers of a worker by route, method and status, and how long handlers take. Called by
+-- loam.worker for every answer.
+local metrics = require "loam.metrics"
+
+local books = {}
+
+local function answers_counter(route, method, status)
+  return metrics.counter("loam_http_answers_total", "Answers by route, method and status.",
+    { route = route, method = method, status = status })
+end
+
+-- Counts answers by route, method and status; one table look-up per answer.
+function books.new()
+  local counters, durations = {}, {}
+  return function(route, method, status, seconds)
+    local key = route.name .. " " .. method .. " " .. status
+    local counter = counters[key]
+    if not counter then
+      counter = answers_counter(route.name, method, status)
+      counters[key] = counter
+    end
+    counter:inc()
+    if seconds then
+      local duration = durations[route.name]
+      if not duration then
+        duration = metrics.histogram("loam_http_handler_seconds",
+          "Time from the whole request to the end of its answer.", { route = route.name })
+        durations[route.name] = duration
+      end
+      duration:observe(seconds)
+    end
+  end
+end
+
+-- Counter functions for the fast ways: plain slots, nothing looked up on the trace.
+function books.get_count()
+  local found = answers_counter("kv_get", "GET", 200)
+  local unchanged = answers_counter("kv_get", "GET", 304)
+  local absent = answers_counter("kv_get", "GET", 404)
+  return function(status)
+    local counter = status == 200 and found or status == 404 and absent or unchanged
+    counter:inc()
+  end
+end
+
+function books.put_count()
+  local made = answers_counter("kv_put", "PUT", 201)
+  local replaced = answers_counter("kv_put", "PUT", 204)
+  return function(status)
+    local counter = status == 201 and made or replaced
+    counter:inc()
+  end
+end
+
+return books
