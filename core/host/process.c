@@ -90,7 +90,8 @@ static double clock_ms(clockid_t id)
 {
     struct timespec now;
     (void)clock_gettime(id, &now);
-    return (double)now.tv_sec * 1000 + (double)(now.tv_nsec / 1000) / 1000;
+    int64_t micros = (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
+    return (double)micros / 1000;
 }
 
 double host_now_ms(void)
