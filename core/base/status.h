@@ -54,9 +54,15 @@ NOINLINE int loam_fail(struct loam_error *err,
 void error_prefix(struct loam_error *err, const char *format, ...) PRINTF_LIKE(2, 3);
 /* ffi: end */
 
-#define fail(err, code, ...) loam_fail((err), (code), 0, __FILE__, __LINE__, __VA_ARGS__)
+#define fail(err, code, ...) fail_errno(err, code, 0, __VA_ARGS__)
+#ifdef __clang_analyzer__
+/* The analyzer cannot see that loam_fail() returns `code`, so it is told. */
+#define fail_errno(err, code, errnum, ...)                                                         \
+    (loam_fail((err), (code), (errnum), __FILE__, __LINE__, __VA_ARGS__), (code))
+#else
 #define fail_errno(err, code, errnum, ...)                                                         \
     loam_fail((err), (code), (errnum), __FILE__, __LINE__, __VA_ARGS__)
+#endif
 
 /* Returns on failure; for functions with nothing to clean up. */
 #define TRY(expr)                                                                                  \

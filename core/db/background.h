@@ -14,8 +14,9 @@
 NODISCARD int background_start(struct loam_db *db, struct loam_error *err);
 void background_stop(struct loam_db *db);
 
-void *flush_thread_run(void *db);
-void *compaction_thread_run(void *db);
+/* Bodies of threads; the argument is the struct loam_db. */
+void *flush_thread_run(void *argument);
+void *compaction_thread_run(void *argument);
 
 /* Writes memtables (newest first) as one new run and makes it current together with the removal of
  * the logs up to the newest of them. */
@@ -58,8 +59,9 @@ NODISCARD int memtable_switch(struct loam_db *db, struct loam_error *err);
 /* Gives the block cache what memtables leave of the budget. */
 void cache_fit(struct loam_db *db, size_t immutable_count);
 
-/* obsolete.c: on_obsolete of tables: remembers the file for removal. Thread: any */
-void obsolete_add(void *db, uint64_t number);
+/* obsolete.c: on_obsolete of tables: remembers the file for removal. owner is the struct loam_db.
+ * Thread: any */
+void obsolete_add(void *owner, uint64_t number);
 /* Removes remembered tables; failures are logged and tried again at the next call. Background
  * threads and close. */
 void obsolete_remove(struct loam_db *db);

@@ -78,7 +78,7 @@ void commit_enqueue(struct loam_db *db, struct ticket *ticket);
 /* Whether a write would be committed at once by its caller. A hint. */
 bool commit_is_idle(struct loam_db *db);
 /* Body of the commit thread: leads for asynchronous tickets, syncs interval writes. */
-void *commit_thread_run(void *db);
+void *commit_thread_run(void *argument);
 /* Makes the thread leave once the queue is empty. */
 void commit_stop(struct loam_db *db);
 /* Fills durability and deadline of a ticket from options (NULL = defaults). Errors: INVALID. */

@@ -146,7 +146,7 @@ static int merge_runs(struct compacting *work, struct compaction_job *job, struc
 {
     size_t count = work->plan.limit - work->plan.start;
     struct run_iter *iters = mem_zalloc(count, sizeof(*iters));
-    struct iter **children = mem_zalloc(count, sizeof(*children));
+    struct iter **children = mem_zalloc(count, sizeof(struct iter *));
     struct merge_iter merge;
     merge_iter_init(&merge);
     merge.iter.err = err;

@@ -196,8 +196,8 @@ void loam_view_release(loam_view *view)
     }
 }
 
-/* Reads one of many keys into storage; results hold offsets until all are read, because storage may
- * move. */
+/* Reads one of many keys into storage; until all are read a result holds its size alone, and data
+ * other than NULL when found, because storage may move. */
 static int mget_one(struct loam_db *db,
                     const struct read_state *state,
                     uint32_t bucket,
@@ -217,10 +217,8 @@ static int mget_one(struct loam_db *db,
         rc = LOAM_NOT_FOUND;
     }
     if (rc == LOAM_OK) {
-        size_t offset = storage->size;
         rc = buf_append(storage, entry.value.data, entry.value.size, err);
-        *result =
-            (loam_slice){.data = (const char *)(uintptr_t)(offset + 1), .size = entry.value.size};
+        *result = (loam_slice){.data = "", .size = entry.value.size};
     } else if (rc == LOAM_NOT_FOUND) {
         *result = (loam_slice){0};
     }
@@ -256,9 +254,11 @@ int loam_mget(loam_db *db,
     }
     state_unref(state);
     TRY(rc);
+    const char *next = storage->data; /* Values lie there in the order of their keys. */
     for (size_t i = 0; i < count; i++) {
         if (results[i].data != NULL) {
-            results[i].data = storage->data + ((uintptr_t)results[i].data - 1);
+            results[i].data = next;
+            next += results[i].size;
         }
     }
     struct read_shard *shard = NULL;

@@ -21,7 +21,7 @@ static int size_iters(struct loam_scan *scan, size_t run_count, struct loam_erro
     }
     size_t capacity = run_count < 8 ? 8 : run_count * 2;
     struct run_iter *iters = mem_zalloc(capacity, sizeof(*iters));
-    struct iter **children = mem_zalloc(capacity + IMMUTABLE_COUNT_MAX + 1, sizeof(*children));
+    struct iter **children = mem_zalloc(capacity + IMMUTABLE_COUNT_MAX + 1, sizeof(struct iter *));
     if (iters == NULL || children == NULL) {
         mem_free(iters);
         mem_free(children);

@@ -45,8 +45,8 @@ describe("kv.bucket", function()
     end
     assert.equal("bucket: the name of a bucket is a string, got nothing",
       store.misuse(function() db:bucket() end))
-    assert.equal("bucket: unknown option 'craete'; did you mean 'create'?",
-      store.misuse(function() db:bucket("x", { craete = true }) end))
+    assert.equal("bucket: unknown option 'crate'; did you mean 'create'?",
+      store.misuse(function() db:bucket("x", { crate = true }) end))
   end)
 
   it("lists buckets in name order", function()

@@ -18,7 +18,7 @@ local NOW = 2 ^ 39
 local err = ffi.new("struct loam_error")
 
 local memtables, iters, merge, rows_iter
-local anchors = {}
+local borrowed
 
 local function close()
   if rows_iter then
@@ -49,12 +49,12 @@ local function read(snapshot, lower, upper, source)
   end
   rows_iter = ffi.new("struct row_iter")
   lib.row_iter_init(rows_iter, source or merge.iter, snapshot, NOW)
-  anchors.lower, anchors.upper = lower, upper -- The iterator borrows their bytes.
-  if lower then
-    rows_iter.has_lower, rows_iter.lower = true, entries.slice(lower)
+  borrowed = { lower = lower, upper = upper } -- Kept: the iterator borrows their bytes.
+  if borrowed.lower then
+    rows_iter.has_lower, rows_iter.lower = true, entries.slice(borrowed.lower)
   end
-  if upper then
-    rows_iter.has_upper, rows_iter.upper = true, entries.slice(upper)
+  if borrowed.upper then
+    rows_iter.has_upper, rows_iter.upper = true, entries.slice(borrowed.upper)
   end
 end
 
