@@ -13,14 +13,15 @@ local cdef = require "scripts.lib.cdef"
 -- was declared before (busted forgets modules, the FFI forgets nothing).
 local HEADERS = {
   { "http/limits.h", "struct http_limits" },
+  { "http/tls.h", "struct http_tls_options" },
   { "http/http.h", "struct http_request" },
   { "host/host.h", "struct host_task" },
 }
 
 local HEAD = [==[
 -- The C declarations of the HTTP room and the host for LuaJIT. Made by scripts/gen_host_cdef.lua
--- from core/http/limits.h, core/http/http.h and core/host/host.h: do not edit; change the header
--- and run scripts/gen_host_cdef.lua. Types are declared once per process.
+-- from core/http/limits.h, core/http/tls.h, core/http/http.h and core/host/host.h: do not edit;
+-- change the header and run scripts/gen_host_cdef.lua. Types are declared once per process.
 local ffi = require "ffi"
 require "kv.cdef"
 

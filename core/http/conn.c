@@ -19,6 +19,7 @@ static const struct {
     unsigned next; /* Bits of the states that may follow. */
 } conn_states[] = {
 #define TO(state) (1u << HTTP_CONN_##state)
+    [HTTP_CONN_HANDSHAKE] = {"handshake", TO(IDLE) | TO(CLOSED)},
     [HTTP_CONN_IDLE] = {"idle", TO(HEAD) | TO(CLOSING) | TO(CLOSED)},
     [HTTP_CONN_HEAD] = {"head", TO(IDLE) | TO(BODY) | TO(CLOSING) | TO(CLOSED)},
     [HTTP_CONN_BODY] = {"body", TO(IDLE) | TO(STREAM) | TO(CLOSING) | TO(CLOSED)},
@@ -47,10 +48,32 @@ void http_conn_mark_dirty(struct http_conn *conn)
 
 /* ---- Deadlines ---- */
 
-/* A grace, then the time that `bytes` may take at the lowest rate. */
-static uint64_t rate_deadline(uint64_t since_ns, uint32_t grace_ms, double bytes, uint32_t rate)
+/* Bytes that must move within each `window_ms`. What came faster earns nothing for later: a client
+ * that stalls after a quick start is found out one window on. */
+static double share_of(uint32_t window_ms, uint32_t rate)
 {
-    return since_ns + grace_ms * MS_NS + (uint64_t)(bytes / rate * 1e9);
+    double share = (double)window_ms * rate / 1000;
+    return share > 1 ? share : 1;
+}
+
+/* Starts the next window of a body that has brought its share. */
+static void note_body(struct http_conn *conn)
+{
+    const struct http_limits *limits = &conn->worker->limits;
+    if (conn->body_received - conn->body_mark >= share_of(limits->body_ms, limits->body_rate_min)) {
+        conn->body_mark = conn->body_received;
+        conn->since_ns = conn->worker->now_ns;
+    }
+}
+
+static void note_write(struct http_conn *conn, double bytes)
+{
+    const struct http_limits *limits = &conn->worker->limits;
+    conn->write_sent += bytes;
+    if (conn->write_sent >= share_of(limits->write_stall_ms, limits->write_rate_min)) {
+        conn->write_sent = 0;
+        conn->write_since_ns = conn->worker->now_ns;
+    }
 }
 
 static uint64_t input_deadline(const struct http_conn *conn)
@@ -58,6 +81,9 @@ static uint64_t input_deadline(const struct http_conn *conn)
     const struct http_limits *limits = &conn->worker->limits;
     uint32_t grace_ms = 0;
     switch (conn->state) {
+    case HTTP_CONN_HANDSHAKE:
+        grace_ms = limits->handshake_ms;
+        break;
     case HTTP_CONN_IDLE:
         grace_ms =
             conn->first == NULL && http_buffer_pending(&conn->out) == 0 ? limits->idle_ms : 0;
@@ -71,11 +97,11 @@ static uint64_t input_deadline(const struct http_conn *conn)
         break;
     case HTTP_CONN_BODY:
     case HTTP_CONN_STREAM:
-        if (limits->body_ms == 0 || conn->is_asking || conn->paused_ns != 0) {
+        if (conn->is_asking || conn->paused_ns != 0) {
             return WHEEL_NEVER;
         }
-        return rate_deadline(conn->since_ns, limits->body_ms, conn->body_received,
-                             limits->body_rate_min);
+        grace_ms = limits->body_ms;
+        break;
     default:
         break;
     }
@@ -88,12 +114,14 @@ static uint64_t output_deadline(const struct http_conn *conn)
     if (conn->write_since_ns == 0 || limits->write_stall_ms == 0) {
         return WHEEL_NEVER;
     }
-    return rate_deadline(conn->write_since_ns, limits->write_stall_ms, conn->write_sent,
-                         limits->write_rate_min);
+    return conn->write_since_ns + limits->write_stall_ms * MS_NS;
 }
 
 static void update_deadline(struct http_conn *conn)
 {
+    if (conn->state == HTTP_CONN_BODY || conn->state == HTTP_CONN_STREAM) {
+        note_body(conn);
+    }
     uint64_t input = input_deadline(conn);
     uint64_t output = output_deadline(conn);
     wheel_set(&conn->worker->wheel, &conn->deadline, input < output ? input : output);
@@ -115,6 +143,10 @@ void http_conn_expire(struct http_conn *conn)
     }
     struct http_failure failure = {.status = 408, .limit = -1};
     switch (conn->state) {
+    case HTTP_CONN_HANDSHAKE:
+        counters->timeouts_handshake++;
+        http_conn_lose(conn);
+        break;
     case HTTP_CONN_IDLE:
         counters->timeouts_idle++;
         http_conn_lose(conn);
@@ -270,7 +302,7 @@ void http_conn_flush(struct http_conn *conn)
         if (n > 0) {
             out->at += (size_t)n;
             conn->worker->counters.bytes_out += (double)n;
-            conn->write_sent += (double)n;
+            note_write(conn, (double)n);
         }
         if (out->at == out->size) {
             sent_all(conn);
@@ -293,7 +325,7 @@ void http_conn_settle(struct http_conn *conn)
         return;
     }
     http_conn_flush(conn);
-    if (conn->state == HTTP_CONN_IDLE && conn->worker->is_draining && conn->first == NULL &&
+    if (conn->state <= HTTP_CONN_IDLE && conn->worker->is_draining && conn->first == NULL &&
         http_buffer_pending(&conn->out) == 0) {
         http_conn_lose(conn);
         return;
@@ -324,9 +356,35 @@ void http_conn_settle(struct http_conn *conn)
 
 /* ---- Birth ---- */
 
+static void shake_hands(struct http_conn *conn)
+{
+    struct http_worker *worker = conn->worker;
+    int64_t rc = conn->transport.ops->handshake(&conn->transport);
+    if (rc == HTTP_IO_AGAIN) {
+        return;
+    }
+    if (rc == 1) {
+        worker->counters.handshakes++;
+        http_conn_set_state(conn, HTTP_CONN_IDLE);
+        update_deadline(conn);
+        return;
+    }
+    worker->counters.refused_handshakes++;
+    if (rc == HTTP_IO_NO_TLS) {
+        struct http_failure failure;
+        (void)http_refuse(&failure, 400, "this port speaks TLS, plain HTTP came");
+        http_refuse_socket(worker, conn->transport.fd, &failure, 0);
+    }
+    http_conn_lose(conn);
+}
+
 static void on_ready(struct http_transport *transport, int ready)
 {
     struct http_conn *conn = (struct http_conn *)(void *)transport;
+    if (conn->state == HTTP_CONN_HANDSHAKE) {
+        shake_hands(conn);
+        return;
+    }
     if (conn->state == HTTP_CONN_CLOSED) {
         return;
     }
@@ -347,15 +405,20 @@ void http_conn_open(struct http_worker *worker,
                     const struct sockaddr_storage *address,
                     struct http_peer *peer)
 {
+    struct http_tls *tls = worker->listeners[listener].tls;
     struct http_conn *conn = mem_zalloc(1, sizeof(*conn));
-    if (conn == NULL) {
+    if (conn == NULL || (tls != NULL && !http_transport_tls_init(&conn->transport, tls,
+                                                                 worker->base, fd, on_ready))) {
+        mem_free(conn);
         http_peers_leave(&worker->peers, peer);
         (void)close(fd);
         return;
     }
-    http_transport_plain_init(&conn->transport, worker->base, fd, on_ready);
+    if (tls == NULL) {
+        http_transport_plain_init(&conn->transport, worker->base, fd, on_ready);
+    }
     conn->worker = worker;
-    conn->state = HTTP_CONN_IDLE;
+    conn->state = tls == NULL ? HTTP_CONN_IDLE : HTTP_CONN_HANDSHAKE;
     conn->since_ns = worker->now_ns;
     conn->lingers = true;
     conn->listener = listener;

@@ -32,6 +32,7 @@ struct http_worker;
 struct http_peer;
 
 enum http_conn_state {
+    HTTP_CONN_HANDSHAKE, /* TLS only; then IDLE. */
     HTTP_CONN_IDLE,
     HTTP_CONN_HEAD,
     HTTP_CONN_BODY,
@@ -83,9 +84,10 @@ struct http_conn {
     struct http_exchange *receiving; /* Its head or body is not complete. */
     double body_max;
     double body_received;
-    bool is_asking; /* BODY: the handler has not decided about the body yet. */
-    bool is_eof;    /* The client sends nothing more. */
-    bool lingers;   /* Input may be unread at the end: linger before closing. */
+    double body_mark; /* What was received when the window of its deadline began. */
+    bool is_asking;   /* BODY: the handler has not decided about the body yet. */
+    bool is_eof;      /* The client sends nothing more. */
+    bool lingers;     /* Input may be unread at the end: linger before closing. */
 
     /* Answers. */
     struct http_exchange *first;
@@ -99,8 +101,8 @@ struct http_conn {
     struct wheel_entry deadline;
     uint64_t since_ns;       /* Start of the phase that the state's deadline counts from. */
     uint64_t paused_ns;      /* STREAM: since when the handler holds a piece. */
-    uint64_t write_since_ns; /* Since when output waits; 0 = none waits. */
-    double write_sent;       /* Bytes sent since then. */
+    uint64_t write_since_ns; /* Start of the window in which output waits; 0 = none waits. */
+    double write_sent;       /* Bytes sent in that window. */
 
     /* Lists of the worker. */
     struct http_conn *prev;

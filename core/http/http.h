@@ -30,6 +30,7 @@
 #include <stdint.h>
 
 #include "http/limits.h"
+#include "http/tls.h"
 #include "loam.h"
 
 /* ffi: begin */
@@ -204,6 +205,7 @@ struct http_worker_options {
     int reuse_port; /* 0: the port is for this worker alone. 1 (default): others may join; a port
                        that is in use already is an error all the same. 2: joins the port that
                        another worker of this process has opened with 1. */
+    struct http_tls *tls; /* NULL: plain HTTP. Else kept alive by the worker. */
     struct http_limits limits;
 };
 
@@ -221,6 +223,10 @@ struct http_counters {
     double refused_descriptors; /* accept() ran out of descriptors and paused. */
     double refused_malformed;   /* 400, 501, 505. */
     double refused_limits;      /* 413, 414, 417, 431. */
+    double refused_handshakes;  /* TLS: no common version, no certificate, plain HTTP. */
+    double handshakes;          /* TLS: done. */
+    double truncated;           /* TLS: ended within a request and without close_notify. */
+    double timeouts_handshake;
     double timeouts_header;
     double timeouts_body;
     double timeouts_write;
@@ -240,6 +246,11 @@ void http_worker_close(struct http_worker *worker);
 /* Adds another listener, "unix:PATH" for administration say. Returns its index (1, 2, ... 7) or an
  * error as http_worker_open(). */
 int http_worker_listen(struct http_worker *worker, const char *address, struct loam_error *err);
+/* The same with TLS. */
+int http_worker_listen_tls(struct http_worker *worker,
+                           const char *address,
+                           struct http_tls *tls,
+                           struct loam_error *err);
 /* The TCP port of listener 0, also after port 0; 0 for a Unix socket. */
 int http_worker_port(const struct http_worker *worker);
 /* Makes http_poll() return with WAKE. Thread: any, until http_worker_close(). */

@@ -28,6 +28,7 @@ bool http_conn_wants_read(const struct http_conn *conn)
     switch (conn->state) {
     case HTTP_CONN_IDLE:
         return can_begin(conn);
+    case HTTP_CONN_HANDSHAKE:
     case HTTP_CONN_HEAD:
     case HTTP_CONN_LINGER:
         return true;
@@ -148,6 +149,7 @@ static void head_complete(struct http_conn *conn)
     http_conn_set_state(conn, HTTP_CONN_BODY);
     conn->is_asking = true;
     conn->body_received = 0;
+    conn->body_mark = 0;
     http_chunked_init(&conn->chunked, &conn->worker->limits, conn->body_max);
     http_worker_push_exchange(conn->worker, HTTP_EVENT_HEAD, exchange);
 }
@@ -397,9 +399,11 @@ static void on_end(struct http_conn *conn)
 
 static void read_failed(struct http_conn *conn, int64_t n)
 {
-    if (n == 0) {
+    bool is_between = conn->state == HTTP_CONN_IDLE && conn->in_at == conn->in_end;
+    if (n == 0 || (n == HTTP_IO_TRUNCATED && (is_between || conn->state >= HTTP_CONN_CLOSING))) {
         on_end(conn);
-    } else if (n == HTTP_IO_FAILED) {
+    } else if (n != HTTP_IO_AGAIN) {
+        conn->worker->counters.truncated += n == HTTP_IO_TRUNCATED;
         http_conn_lose(conn);
     }
 }

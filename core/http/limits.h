@@ -24,11 +24,12 @@
     X(requests_per_connection_max, 10000, "requests before a connection is closed")                \
     X(connections_max, 1024, "open connections")                                                   \
     X(connections_per_ip_max, 64, "open connections of one address")                               \
+    X(handshake_ms, 5000, "first to last byte of a TLS handshake")                                 \
     X(header_ms, 5000, "first byte to last byte of a request head")                                \
-    X(body_ms, 30000, "grace of a body, beyond which body_rate_min holds")                         \
-    X(body_rate_min, 1024, "bytes per second a body must bring after body_ms")                     \
-    X(write_stall_ms, 30000, "grace of an answer, beyond which write_rate_min holds")              \
-    X(write_rate_min, 1024, "bytes per second a client must read after write_stall_ms")            \
+    X(body_ms, 30000, "in each such time a body must end or bring its body_rate_min")              \
+    X(body_rate_min, 1024, "bytes per second of a request body")                                   \
+    X(write_stall_ms, 30000, "in each such time a client must read all or its write_rate_min")     \
+    X(write_rate_min, 1024, "bytes per second of an answer that waits")                            \
     X(idle_ms, 60000, "keep-alive without a request")                                              \
     X(linger_ms, 2000, "reading on after an early close, so that the answer arrives")              \
     X(output_high_bytes, 262144, "unsent bytes at which a streamed answer must wait")              \
@@ -57,6 +58,7 @@ struct http_limits {
     uint32_t requests_per_connection_max;
     uint32_t connections_max;
     uint32_t connections_per_ip_max;
+    uint32_t handshake_ms;
     uint32_t header_ms;
     uint32_t body_ms;
     uint32_t body_rate_min;

@@ -47,13 +47,13 @@ void http_listeners_resume(struct http_worker *worker)
     }
 }
 
-/* Best effort: the answer may be lost, the connection ends in any case. */
-static void refuse(struct http_worker *worker, int fd, int limit, uint32_t value)
+void http_refuse_socket(struct http_worker *worker,
+                        int fd,
+                        const struct http_failure *failure,
+                        double limit_value)
 {
-    struct http_failure failure;
-    (void)http_refuse_limit(&failure, 503, limit, value + 1.0, "too many connections");
     struct http_buffer out = {0};
-    if (http_refusal_write(worker, &out, &failure, value, false)) {
+    if (http_refusal_write(worker, &out, failure, limit_value, false)) {
         (void)send(fd, out.data, out.size, MSG_NOSIGNAL | MSG_DONTWAIT);
     }
     http_buffer_drop(&worker->pool, &out);
@@ -61,6 +61,17 @@ static void refuse(struct http_worker *worker, int fd, int limit, uint32_t value
     /* Closing with unread bytes would reset the connection and take the answer with it. */
     char waste[4096];
     (void)recv(fd, waste, sizeof(waste), MSG_DONTWAIT);
+}
+
+/* Best effort: the answer may be lost, the connection ends in any case. */
+static void refuse(const struct http_listener *listener, int fd, int limit, uint32_t value)
+{
+    /* A client that waits for a handshake could not read it. */
+    if (listener->tls == NULL) {
+        struct http_failure failure;
+        (void)http_refuse_limit(&failure, 503, limit, value + 1.0, "too many connections");
+        http_refuse_socket(listener->worker, fd, &failure, value);
+    }
     (void)close(fd);
 }
 
@@ -71,7 +82,7 @@ static void admit(struct http_listener *listener, int fd, const struct sockaddr_
     worker->counters.accepted++;
     if (worker->counters.active >= limits->connections_max) {
         worker->counters.refused_connections_max++;
-        refuse(worker, fd, HTTP_LIMIT_connections_max, limits->connections_max);
+        refuse(listener, fd, HTTP_LIMIT_connections_max, limits->connections_max);
         return;
     }
     struct http_peer *peer = NULL;
@@ -79,7 +90,7 @@ static void admit(struct http_listener *listener, int fd, const struct sockaddr_
         peer = http_peers_enter(&worker->peers, address, limits->connections_per_ip_max);
         if (peer == NULL) {
             worker->counters.refused_connections_per_ip++;
-            refuse(worker, fd, HTTP_LIMIT_connections_per_ip_max, limits->connections_per_ip_max);
+            refuse(listener, fd, HTTP_LIMIT_connections_per_ip_max, limits->connections_per_ip_max);
             return;
         }
         int on = 1;
@@ -248,7 +259,10 @@ static int open_unix(struct http_listener *listener, const char *path, struct lo
     return LOAM_OK;
 }
 
-int http_listener_open(struct http_worker *worker, const char *address, struct loam_error *err)
+int http_listener_open(struct http_worker *worker,
+                       const char *address,
+                       struct http_tls *tls,
+                       struct loam_error *err)
 {
     if (worker->listener_count == HTTP_LISTENERS_MAX) {
         return fail(err, LOAM_TOO_LARGE, "a worker has at most %d listeners", HTTP_LISTENERS_MAX);
@@ -264,6 +278,7 @@ int http_listener_open(struct http_worker *worker, const char *address, struct l
         http_listener_close(listener);
         return rc;
     }
+    listener->tls = tls == NULL ? NULL : http_tls_ref(tls);
     return worker->listener_count++;
 }
 
@@ -275,6 +290,8 @@ void http_listener_close(struct http_listener *listener)
     (void)event_del(&listener->event);
     (void)close(listener->fd);
     listener->fd = -1;
+    http_tls_close(listener->tls);
+    listener->tls = NULL;
     if (listener->owns_path) {
         (void)unlink(listener->path);
     }

@@ -27,7 +27,7 @@ static int64_t plain_write(struct http_transport *transport, const void *data, s
     return io_result(send(transport->fd, data, size, MSG_NOSIGNAL));
 }
 
-static bool toggle(struct event *event, bool *is_on, bool wanted)
+bool http_transport_toggle(struct event *event, bool *is_on, bool wanted)
 {
     if (*is_on == wanted) {
         return true;
@@ -39,8 +39,8 @@ static bool toggle(struct event *event, bool *is_on, bool wanted)
 
 static bool plain_watch(struct http_transport *transport, bool read, bool write)
 {
-    return toggle(&transport->read_event, &transport->is_reading, read) &&
-           toggle(&transport->write_event, &transport->is_writing, write);
+    return http_transport_toggle(&transport->read_event, &transport->is_reading, read) &&
+           http_transport_toggle(&transport->write_event, &transport->is_writing, write);
 }
 
 static void plain_finish(struct http_transport *transport)
@@ -48,16 +48,21 @@ static void plain_finish(struct http_transport *transport)
     (void)shutdown(transport->fd, SHUT_WR);
 }
 
-static void plain_close(struct http_transport *transport, bool reset)
+void http_transport_close_fd(struct http_transport *transport, bool reset)
 {
     PRE(transport->fd >= 0);
-    (void)plain_watch(transport, false, false);
     if (reset) {
         struct linger now = {.l_onoff = 1, .l_linger = 0};
         (void)setsockopt(transport->fd, SOL_SOCKET, SO_LINGER, &now, sizeof(now));
     }
     (void)close(transport->fd);
     transport->fd = -1;
+}
+
+static void plain_close(struct http_transport *transport, bool reset)
+{
+    (void)plain_watch(transport, false, false);
+    http_transport_close_fd(transport, reset);
 }
 
 static const struct http_transport_ops plain_ops = {

@@ -331,7 +331,9 @@ static int open_base(struct http_worker *worker, struct loam_error *err)
     return LOAM_OK;
 }
 
-static int open_worker(struct http_worker *worker, const char *address, struct loam_error *err)
+static int open_worker(struct http_worker *worker,
+                       const struct http_worker_options *options,
+                       struct loam_error *err)
 {
     uint32_t prefix = 0;
     if (getrandom(&prefix, sizeof(prefix), 0) != sizeof(prefix)) {
@@ -346,7 +348,7 @@ static int open_worker(struct http_worker *worker, const char *address, struct l
     if (!queue_grow(worker)) {
         return mem_fail(err, 256 * sizeof(struct http_event));
     }
-    int index = http_listener_open(worker, address, err);
+    int index = http_listener_open(worker, options->address, options->tls, err);
     return index < 0 ? index : LOAM_OK;
 }
 
@@ -369,7 +371,7 @@ int http_worker_open(const struct http_worker_options *options,
     worker->wake_fd = -1;
     worker->poll_timer_ns = WHEEL_NEVER;
     worker->date_second = -1;
-    int rc = open_worker(worker, options->address, err);
+    int rc = open_worker(worker, options, err);
     if (rc != LOAM_OK) {
         http_worker_close(worker);
         return rc;
@@ -409,7 +411,16 @@ void http_worker_close(struct http_worker *worker)
 
 int http_worker_listen(struct http_worker *worker, const char *address, struct loam_error *err)
 {
-    return http_listener_open(worker, address, err);
+    return http_listener_open(worker, address, NULL, err);
+}
+
+int http_worker_listen_tls(struct http_worker *worker,
+                           const char *address,
+                           struct http_tls *tls,
+                           struct loam_error *err)
+{
+    PRE(tls != NULL);
+    return http_listener_open(worker, address, tls, err);
 }
 
 int http_worker_port(const struct http_worker *worker)

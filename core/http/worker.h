@@ -19,6 +19,7 @@ struct http_listener {
     bool owns_path;
     bool is_paused;
     char path[108];
+    struct http_tls *tls; /* NULL: plain. */
     struct http_worker *worker;
     int index;
 };
@@ -106,10 +107,18 @@ void http_worker_refresh_time(struct http_worker *worker);
 
 /* ---- listener.c ---- */
 
-int http_listener_open(struct http_worker *worker, const char *address, struct loam_error *err);
+int http_listener_open(struct http_worker *worker,
+                       const char *address,
+                       struct http_tls *tls,
+                       struct loam_error *err);
 void http_listener_close(struct http_listener *listener);
 void http_listeners_close(struct http_worker *worker);
 void http_listeners_resume(struct http_worker *worker);
+/* Sends a refusal on a plain socket, best effort, and ends its sending half. */
+void http_refuse_socket(struct http_worker *worker,
+                        int fd,
+                        const struct http_failure *failure,
+                        double limit_value);
 
 /* ---- peers.c ---- */
 

@@ -1,6 +1,6 @@
 -- The C declarations of the HTTP room and the host for LuaJIT. Made by scripts/gen_host_cdef.lua
--- from core/http/limits.h, core/http/http.h and core/host/host.h: do not edit; change the header
--- and run scripts/gen_host_cdef.lua. Types are declared once per process.
+-- from core/http/limits.h, core/http/tls.h, core/http/http.h and core/host/host.h: do not edit;
+-- change the header and run scripts/gen_host_cdef.lua. Types are declared once per process.
 local ffi = require "ffi"
 require "kv.cdef"
 
@@ -24,6 +24,7 @@ struct http_limits {
     uint32_t requests_per_connection_max;
     uint32_t connections_max;
     uint32_t connections_per_ip_max;
+    uint32_t handshake_ms;
     uint32_t header_ms;
     uint32_t body_ms;
     uint32_t body_rate_min;
@@ -39,6 +40,25 @@ void http_limits_init(struct http_limits *limits);
 const char *http_limit_name(int index);
 const char *http_limit_meaning(int index);
 uint32_t http_limit_value(const struct http_limits *limits, int index);
+]]
+end
+
+if not is_known("struct http_tls_options") then
+  ffi.cdef [[
+struct http_tls;
+struct http_tls_options {
+    size_t struct_size;
+    const char *certificate;
+    const char *key;
+    const char *client_ca;
+};
+void http_tls_options_init(struct http_tls_options *options);
+int http_tls_open(const struct http_tls_options *options,
+    struct http_tls **out,
+    struct loam_error *err);
+int http_tls_reload(struct http_tls *tls, struct loam_error *err);
+double http_tls_expires(struct http_tls *tls);
+void http_tls_close(struct http_tls *tls);
 ]]
 end
 
@@ -157,6 +177,7 @@ struct http_worker_options {
     const char *address;
     int backlog;
     int reuse_port;
+    struct http_tls *tls;
     struct http_limits limits;
 };
 struct http_counters {
@@ -172,6 +193,10 @@ struct http_counters {
     double refused_descriptors;
     double refused_malformed;
     double refused_limits;
+    double refused_handshakes;
+    double handshakes;
+    double truncated;
+    double timeouts_handshake;
     double timeouts_header;
     double timeouts_body;
     double timeouts_write;
@@ -185,6 +210,10 @@ int http_worker_open(const struct http_worker_options *options,
     struct loam_error *err);
 void http_worker_close(struct http_worker *worker);
 int http_worker_listen(struct http_worker *worker, const char *address, struct loam_error *err);
+int http_worker_listen_tls(struct http_worker *worker,
+    const char *address,
+    struct http_tls *tls,
+    struct loam_error *err);
 int http_worker_port(const struct http_worker *worker);
 void http_worker_wake(struct http_worker *worker);
 int http_worker_drain(struct http_worker *worker, int deadline_ms);

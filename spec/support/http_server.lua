@@ -196,8 +196,8 @@ function Server:close()
   self.worker = nil
 end
 
---- Opens a worker on a free loopback port; options: address, reuse_port, limits. Returns nil, text
---- and the code when it cannot open.
+--- Opens a worker on a free loopback port; options: address, reuse_port, tls, limits. Returns nil,
+--- text and the code when it cannot open.
 function http_server.new(options)
   options = options or {}
   local c = ffi.new("struct http_worker_options")
@@ -205,6 +205,7 @@ function http_server.new(options)
   local address = options.address or "127.0.0.1:0"
   c.address = address
   c.reuse_port = options.reuse_port or c.reuse_port
+  c.tls = options.tls
   for name, value in pairs(options.limits or {}) do
     c.limits[name] = value
   end
