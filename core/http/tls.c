@@ -92,7 +92,7 @@ static int read_key(const char *path, EVP_PKEY **out, struct loam_error *err)
     FILE *file = fdopen(fd, "r");
     if (file == NULL) {
         (void)close(fd);
-        return mem_fail(err, sizeof(*file));
+        return mem_fail(err, BUFSIZ);
     }
     EVP_PKEY *key = PEM_read_PrivateKey(file, NULL, no_passphrase, NULL);
     (void)fclose(file);
