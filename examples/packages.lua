@@ -38,19 +38,14 @@ local function limit_of(text)
   return limit
 end
 
-local function need(word, what)
-  if not word or word == "" then
-    fail(2, what .. " is missing; see --help")
-  end
-  return word
-end
-
 -- ---- Loading ----
 
 -- Returns what to read, what to call it, and whether it must end in the mark of completeness.
 local function open_source(word, command)
   if word == "--command" then
-    command = need(command, "the command")
+    if not command then
+      fail(2, "load --command needs the command; see --help")
+    end
     return catalogue.open_command(command), command, true
   elseif word == "-" then
     return io.stdin, "standard input", false
@@ -97,14 +92,13 @@ local function describe(name, paragraph)
 end
 
 local function search(buckets, prefix, limit)
-  for name, paragraph in buckets.packages:scan { prefix = need(prefix, "PREFIX"),
-    limit = limit_of(limit) } do
+  for name, paragraph in buckets.packages:scan { prefix = prefix, limit = limit_of(limit) } do
     describe(name, paragraph)
   end
 end
 
 local function show(buckets, name)
-  local paragraph = buckets.packages:get(need(name, "NAME"))
+  local paragraph = buckets.packages:get(name)
   if not paragraph then
     error(("no package '%s'"):format(name), 0)
   end
@@ -112,7 +106,7 @@ local function show(buckets, name)
 end
 
 local function section(buckets, name, limit)
-  local prefix = kv.key.pack(need(name, "NAME"))
+  local prefix = kv.key.pack(name)
   for key, description in buckets.by_section:scan { prefix = prefix, limit = limit_of(limit) } do
     local _, package_name = kv.key.unpack(key)
     print(("%-32s %s"):format(package_name, description))
@@ -133,6 +127,20 @@ end
 
 local QUESTIONS = { search = search, show = show, section = section, sections = sections,
   maintainers = maintainers }
+local NEEDS = { search = "PREFIX", show = "NAME", section = "NAME" }
+
+-- What can be told to be wrong before the database is opened.
+local function check(command, first, second)
+  if not (command == "load" or QUESTIONS[command]) then
+    fail(2, ("unknown command '%s'; see --help"):format(command))
+  elseif NEEDS[command] and (first == nil or first == "") then
+    fail(2, NEEDS[command] .. " is missing; see --help")
+  elseif command == "maintainers" then
+    limit_of(first)
+  elseif NEEDS[command] then
+    limit_of(second)
+  end
+end
 
 local function run(path, command, ...)
   local is_load = command == "load"
@@ -149,10 +157,10 @@ end
 local path, command = arg[1], arg[2]
 if path == "--help" or path == "-h" then
   io.write(USAGE)
-elseif not path or not (command == "load" or QUESTIONS[command]) then
-  fail(2, (command and ("unknown command '%s'"):format(command) or "DATA and COMMAND are missing")
-    .. "; see --help")
+elseif not path or not command then
+  fail(2, "DATA and COMMAND are missing; see --help")
 else
+  check(command, arg[3], arg[4])
   local is_ok, problem = pcall(run, path, command, unpack(arg, 3))
   if not is_ok then
     fail(1, problem)

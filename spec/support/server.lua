@@ -27,6 +27,9 @@ local function make_directory()
   return directories[#directories]
 end
 
+--- Makes a directory for start { directory = ... }: one that lives until stop_all().
+server.make_directory = make_directory
+
 local function read_file(path)
   local file = io.open(path, "rb")
   if not file then
@@ -64,7 +67,8 @@ function server.run(words, environment)
   return math.floor(status / 256), read_file(directory .. "/out"), read_file(directory .. "/err")
 end
 
---- Starts a server. given: app (text of app.lua), flags, environment, workers (1).
+--- Starts a server. given: app (text of app.lua), flags, environment, workers (1), directory (of
+--- make_directory(); the store is `data` below it).
 function server.start(given)
   given = given or {}
   local directory = given.directory or make_directory()
