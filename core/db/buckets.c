@@ -69,6 +69,14 @@ const struct bucket_rule *bucket_find(struct loam_db *db, uint32_t id)
     return low < table->count && table->rules[low].id == id ? &table->rules[low] : NULL;
 }
 
+int bucket_check(struct loam_db *db, uint32_t id, struct loam_error *err)
+{
+    if (LIKELY(bucket_find(db, id) != NULL)) {
+        return LOAM_OK;
+    }
+    return fail(err, LOAM_CLOSED, "bucket %u does not exist or was dropped", id);
+}
+
 static int check_name(const char *name, struct loam_error *err)
 {
     size_t size = strlen(name);

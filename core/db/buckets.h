@@ -26,6 +26,8 @@ struct bucket_table {
 /* Rebuilds the table from the manifest's state and publishes it. Errors: NO_MEMORY. */
 NODISCARD int buckets_publish(struct loam_db *db, struct loam_error *err);
 void buckets_free(struct loam_db *db);
+/* CLOSED for a bucket that was dropped or never was. Inside an epoch bracket. */
+NODISCARD int bucket_check(struct loam_db *db, uint32_t id, struct loam_error *err);
 /* The rule of a live bucket, or NULL. Valid until the caller's epoch bracket ends. */
 const struct bucket_rule *bucket_find(struct loam_db *db, uint32_t id);
 

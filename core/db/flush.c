@@ -109,6 +109,9 @@ int flush_build(struct loam_db *db,
     struct memtable_iter iters[IMMUTABLE_COUNT_MAX + 1];
     job->run_order = version_set_next_file(db->versions);
     job->log_number = memtable_log_number(memtables[0]);
+    if (job->run_order == 0) {
+        return fail(err, LOAM_READ_ONLY, "file numbers are used up");
+    }
     TRY(build(memtables, count, iters, job, err));
     /* Names first, then the edit that mentions them. */
     return env_dir_sync(db->dir, err);

@@ -111,7 +111,9 @@ void options_settle(struct loam_options *options)
         options->background_threads =
             threads < COMPACTION_THREADS_MAX ? (int)threads : COMPACTION_THREADS_MAX;
     }
-    if (options->memtable_bytes > options->memory_bytes / 4) {
-        options->memtable_bytes = options->memory_bytes / 4;
+    /* One memtable is written to and IMMUTABLE_COUNT_MAX may wait: all must fit the budget. */
+    uint64_t most = options->memory_bytes / (IMMUTABLE_COUNT_MAX + 2);
+    if (options->memtable_bytes > most) {
+        options->memtable_bytes = most;
     }
 }

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "base/check.h"
+#include "db/buckets.h"
 
 static _Thread_local unsigned thread_shard;
 static _Atomic unsigned shard_next;
@@ -48,13 +49,17 @@ static void count_miss(struct read_shard *shard)
 
 /* Inside an epoch bracket. NOT_FOUND also for deleted and expired rows. */
 static int lookup(struct loam_db *db,
+                  const struct read_state *state,
                   struct slice key,
                   const struct loam_snapshot *snapshot,
                   struct entry *out,
                   struct block **pin,
                   struct loam_error *err)
 {
-    const struct read_state *state = state_get(db);
+    if (UNLIKELY(get_u32_be(key.data) != LOAM_BUCKET_DEFAULT)) {
+        TRY(bucket_check(db, get_u32_be(key.data), err));
+    }
+    /* After the state, so that the state has every row up to it. */
     uint64_t seq = snapshot_seq_or_newest(db, snapshot);
     TRY(state_lookup(state, key, seq, out, pin, err));
     bool is_hidden = out->kind != ENTRY_PUT ||
@@ -88,7 +93,7 @@ int loam_get_entry(loam_db *db,
     uint64_t start = UNLIKELY(is_timed) ? monotonic_ns() : 0;
     struct entry entry;
     epoch_enter();
-    int rc = lookup(db, stored.slice, snapshot, &entry, NULL, err);
+    int rc = lookup(db, state_get(db), stored.slice, snapshot, &entry, NULL, err);
     if (LIKELY(rc == LOAM_OK)) {
         if (value != NULL) {
             rc = buf_assign(value, entry.value.data, entry.value.size, err);
@@ -136,7 +141,7 @@ static int view_lookup(struct loam_db *db,
 {
     epoch_enter();
     struct read_state *state = state_get(db);
-    int rc = lookup(db, key, snapshot, entry, &pin->block, err);
+    int rc = lookup(db, state, key, snapshot, entry, &pin->block, err);
     if (rc == LOAM_OK && pin->block == NULL) {
         state_ref(state);
         pin->state = state;
@@ -239,6 +244,10 @@ int loam_mget(loam_db *db,
     if (count > INT32_MAX) {
         return fail(err, LOAM_TOO_LARGE, "%zu keys are too many for one call", count);
     }
+    epoch_enter();
+    int checked = bucket_check(db, bucket, err);
+    epoch_exit();
+    TRY(checked);
     uint64_t seq = 0;
     struct read_state *state = state_get_at_newest(db, &seq);
     if (snapshot != NULL) {

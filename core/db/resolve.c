@@ -236,10 +236,8 @@ static int resolve_op(struct resolving *r, struct loam_error *err)
 {
     uint32_t bucket = get_u32_be(r->entry.key.data);
     if (r->rule == NULL || r->rule->id != bucket) {
+        TRY(bucket_check(r->db, bucket, err));
         r->rule = bucket_find(r->db, bucket);
-        if (r->rule == NULL) {
-            return fail(err, LOAM_CLOSED, "bucket %u does not exist or was dropped", bucket);
-        }
     }
     if (r->extra == NULL) {
         if (r->entry.kind == ENTRY_PUT) {

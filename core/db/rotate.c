@@ -58,6 +58,9 @@ int log_begin(struct loam_db *db,
 {
     struct commit *commit = &db->commit;
     uint64_t number = version_set_next_file(db->versions);
+    if (number == 0) {
+        return fail(err, LOAM_READ_ONLY, "file numbers are used up");
+    }
     uint64_t limit = allocation(db, bytes_min);
     struct wal_writer *wal = NULL;
     int rc = wal_writer_open(db->dir, number, &db->tables.id, &commit->link, limit, &wal, err);

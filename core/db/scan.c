@@ -10,6 +10,7 @@
 #include "db/scan.h"
 
 #include "base/check.h"
+#include "db/buckets.h"
 
 #define COPY_SIZE BLOCK_SLACK /* Copied at once: no call for short keys. */
 
@@ -123,6 +124,12 @@ int loam_scan_reset(loam_scan *scan,
     const struct loam_range *wanted = range == NULL ? &everything : range;
     drop_rows(scan);
     drop_iters(scan);
+    if (bucket != LOAM_BUCKET_DEFAULT) {
+        epoch_enter();
+        int rc = bucket_check(scan->db, bucket, err);
+        epoch_exit();
+        TRY(rc);
+    }
     TRY(scan_set_bounds(scan, bucket, wanted, err));
     set_state(scan);
     if (snapshot != NULL) {
