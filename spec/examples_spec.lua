@@ -69,7 +69,7 @@ describe("examples/packages.lua", function()
     files.write(foreign, { ["note.txt"] = "not ours" })
 
     for _, case in ipairs {
-      { 2, { data, "serch", "lib" }, "unknown command 'serch'" },
+      { 2, { data, "find", "lib" }, "unknown command 'find'" },
       { 2, { data, "search" }, "PREFIX is missing" },
       { 2, { data, "search", "lib", "-1" }, "LIMIT is a whole number of at least 1, got '-1'" },
       { 1, { data, "search", "lib" }, "no store in " .. data },

@@ -154,12 +154,12 @@ static inline uint32_t block_sample_row(const struct block *block, uint32_t i)
 /* Starts to load what a search looks at first, whose place is known from the block's address. */
 static inline void block_prefetch(const struct block *block)
 {
-    const char *at = (const char *)block;
-    __builtin_prefetch(at, 1); /* The reference count is about to be written. */
-    __builtin_prefetch(at + CACHE_LINE);
-    __builtin_prefetch(at + 2 * CACHE_LINE);
-    __builtin_prefetch(at + 3 * CACHE_LINE); /* Header and row offsets. */
-    __builtin_prefetch(at + 4 * CACHE_LINE);
+    const char(*line)[CACHE_LINE] = (const void *)block;
+    __builtin_prefetch(line, 1); /* The reference count is about to be written. */
+    __builtin_prefetch(line + 1);
+    __builtin_prefetch(line + 2);
+    __builtin_prefetch(line + 3); /* Header and row offsets. */
+    __builtin_prefetch(line + 4);
 }
 
 /* First row at or after (key, seq); row_count when there is none. */

@@ -232,7 +232,8 @@ int host_admit(const struct http_request *request, const char *names, size_t nam
     /* Only our own pages: the same host and port as the request went to. */
     static const char scheme[] = "http://";
     size_t skip = sizeof scheme - 1;
-    bool is_same = origin.size == skip + host.size && memcmp(origin.data, scheme, skip) == 0 &&
+    bool is_same = host.size > 0 && origin.size == skip + host.size &&
+                   memcmp(origin.data, scheme, skip) == 0 &&
                    strncasecmp(origin.data + skip, host.data, host.size) == 0;
     return is_same ? 0 : 2;
 }

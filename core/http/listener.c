@@ -156,15 +156,16 @@ static int bind_tcp(
 
 static int port_of(int fd)
 {
-    struct sockaddr_storage bound = {0};
+    union {
+        struct sockaddr any;
+        struct sockaddr_in v4;
+        struct sockaddr_in6 v6;
+    } bound = {0};
     socklen_t size = sizeof(bound);
-    if (getsockname(fd, (struct sockaddr *)&bound, &size) != 0) {
+    if (getsockname(fd, &bound.any, &size) != 0) {
         return 0;
     }
-    if (bound.ss_family == AF_INET6) {
-        return ntohs(((struct sockaddr_in6 *)(void *)&bound)->sin6_port);
-    }
-    return ntohs(((struct sockaddr_in *)(void *)&bound)->sin_port);
+    return ntohs(bound.any.sa_family == AF_INET6 ? bound.v6.sin6_port : bound.v4.sin_port);
 }
 
 /* Splits "HOST:PORT" or "[V6]:PORT" and looks it up; *out is released with freeaddrinfo(). */

@@ -95,6 +95,7 @@ void http_chunk_unref(struct http_pool *pool, struct http_chunk *chunk)
 static bool buffer_grow(struct http_pool *pool, struct http_buffer *buffer, size_t extra)
 {
     if (buffer->at > 0) {
+        INV(buffer->data != NULL);
         memmove(buffer->data, buffer->data + buffer->at, http_buffer_pending(buffer));
         buffer->size -= buffer->at;
         buffer->at = 0;

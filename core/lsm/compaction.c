@@ -260,7 +260,7 @@ void compaction_job_deinit(struct compaction_job *job)
 {
     for (size_t i = 0; i < job->output_count; i++) {
         /* One piece of memory holds both keys. */
-        mem_free((char *)(uintptr_t)job->outputs[i].smallest.data);
+        mem_free((char *)job->outputs[i].smallest.data);
     }
     mem_free(job->outputs);
     job->outputs = NULL;

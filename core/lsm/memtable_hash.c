@@ -44,8 +44,9 @@ static struct hash_buckets *buckets_new(uint32_t bits)
     if (table == NULL) {
         return NULL;
     }
-    uintptr_t first = (uintptr_t)(table + 1);
-    table->rows = (struct hash_bucket *)((first + CACHE_LINE - 1) & ~(uintptr_t)(CACHE_LINE - 1));
+    char *first = (char *)(table + 1);
+    first += -(uintptr_t)first & (CACHE_LINE - 1);
+    table->rows = (struct hash_bucket *)(void *)first;
     table->bits = bits;
     table->limit = (uint32_t)(rows * SLOTS * LOAD_PERCENT / 100);
     table->bytes = bytes;

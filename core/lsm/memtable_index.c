@@ -296,8 +296,8 @@ static struct index_node *node_new(struct memtable_index *index, uint32_t level,
     char *piece = arena_alloc(index->arena, sizeof(struct index_node) + children + CACHE_LINE);
     struct index_node *node = NULL;
     if (piece != NULL) {
-        uintptr_t aligned = ((uintptr_t)piece + CACHE_LINE - 1) & ~(uintptr_t)(CACHE_LINE - 1);
-        node = (struct index_node *)aligned;
+        piece += -(uintptr_t)piece & (CACHE_LINE - 1);
+        node = (struct index_node *)(void *)piece;
         atomic_init(&node->count, 0);
         atomic_init(&node->skip, skip);
         node->level = level;
@@ -376,7 +376,7 @@ path_reserve(struct memtable_index *index, const struct path *path, struct index
 static bool add_by_split(struct memtable_index *index, struct memtable_node *node, struct slice key)
 {
     struct path path;
-    struct index_node *spare[HEIGHT_MAX + 1];
+    struct index_node *spare[HEIGHT_MAX + 1] = {NULL};
     path_find(index, key, node_seq(node), &path);
     if (!path_reserve(index, &path, spare)) {
         return false;

@@ -15,8 +15,8 @@
 #include "disk/block.h"
 
 #define PREFIX_SIZE 20u
-#define STREAK_MIN  3u /* So many moves of one child make it worth to ask how far it stays first.  \
-                        */
+/* So many moves of one child make it worth to ask how far it stays first. */
+#define STREAK_MIN 3u
 
 struct merge_slot {
     uint64_t high; /* Key bytes 4..11. */
@@ -332,12 +332,12 @@ int merge_iter_set(struct merge_iter *it,
                    struct loam_error *err)
 {
     if (count > it->capacity) {
-        struct iter **list = mem_alloc(count * sizeof(*list));
+        struct iter **list = mem_alloc(count * sizeof(struct iter *));
         struct merge_slot *heap = mem_alloc(count * sizeof(*heap));
         if (list == NULL || heap == NULL) {
             mem_free(list);
             mem_free(heap);
-            return mem_fail(err, count * (sizeof(*list) + sizeof(*heap)));
+            return mem_fail(err, count * (sizeof(struct iter *) + sizeof(*heap)));
         }
         mem_free(it->children);
         mem_free(it->heap);
@@ -346,7 +346,7 @@ int merge_iter_set(struct merge_iter *it,
         it->capacity = count;
     }
     if (count > 0) {
-        memcpy(it->children, children, count * sizeof(*children));
+        memcpy(it->children, children, count * sizeof(struct iter *));
     }
     it->child_count = count;
     it->heap_size = 0;

@@ -122,7 +122,7 @@ static void prefetch_next(const struct table_iter *it, uint32_t index)
         atomic_load_explicit(&it->table->member.slots[index], memory_order_relaxed);
     if (next != NULL) {
         block_prefetch(next);
-        __builtin_prefetch((const char *)next + 5 * CACHE_LINE);
+        __builtin_prefetch((const char *)next + (size_t)5 * CACHE_LINE);
     }
 }
 

@@ -1,5 +1,5 @@
--- A client process of the rigs "history" and "serve": talks to the server of the moment until a stop
--- file appears and writes down what it did and what it learned.
+-- A client process of the rigs "history" and "serve": talks to the server of the moment until a
+-- stop file appears and writes down what it did and what it learned.
 --
 --     luajit spec/torture/client.lua ROOT DIR ID SEED history|serve
 --

@@ -1,5 +1,5 @@
--- The checker itself: hand-made histories that are right or wrong, and random ones that are right by
--- construction and become wrong by one change.
+-- The checker itself: hand-made histories that are right or wrong, and random ones that are right
+-- by construction and become wrong by one change.
 local linear = require "spec.torture.linear"
 local seed = require "spec.support.seed"
 

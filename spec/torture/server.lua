@@ -78,7 +78,8 @@ function methods:stop_clients()
   for _, client in ipairs(self.clients) do
     local status = client:wait(20000)
     if status ~= 0 then
-      error("a client ended with wait status " .. status .. ": " .. read(self.base .. "/client.out"))
+      local output = read(self.base .. "/client.out")
+      error("a client ended with wait status " .. status .. ": " .. output)
     end
   end
 end

@@ -219,7 +219,7 @@ describe("db.scan", function()
     for after = 0, 20 do
       local scan, block = open(nil), ffi.new("loam_rows")
       lib.memory_fail_at(after, ffi.cast("uint64_t", -1))
-      local rc = 0
+      local rc
       repeat
         rc = lib.loam_scan_next(scan, block, err)
       until rc ~= 0 or block.count == 0
