@@ -21,7 +21,7 @@ static _Atomic uint64_t calls;
 static _Atomic uint64_t fail_from;
 static _Atomic uint64_t fail_to;
 
-static bool must_fail(void)
+bool mem_must_fail(void)
 {
     if (LIKELY(!atomic_load_explicit(&armed, memory_order_relaxed))) {
         return false;
@@ -46,24 +46,24 @@ uint64_t memory_alloc_count(void)
 
 void *mem_alloc(size_t size)
 {
-    return must_fail() ? NULL : malloc(size == 0 ? 1 : size);
+    return mem_must_fail() ? NULL : malloc(size == 0 ? 1 : size);
 }
 
 void *mem_zalloc(size_t count, size_t size)
 {
-    return must_fail() ? NULL : calloc(count == 0 ? 1 : count, size == 0 ? 1 : size);
+    return mem_must_fail() ? NULL : calloc(count == 0 ? 1 : count, size == 0 ? 1 : size);
 }
 
 void *mem_realloc(void *block, size_t size)
 {
-    return must_fail() ? NULL : realloc(block, size == 0 ? 1 : size);
+    return mem_must_fail() ? NULL : realloc(block, size == 0 ? 1 : size);
 }
 
 void *mem_aligned(size_t alignment, size_t size)
 {
     PRE((alignment & (alignment - 1)) == 0 && alignment >= sizeof(void *));
     void *block = NULL;
-    if (must_fail() || posix_memalign(&block, alignment, size == 0 ? alignment : size) != 0) {
+    if (mem_must_fail() || posix_memalign(&block, alignment, size == 0 ? alignment : size) != 0) {
         return NULL;
     }
     return block;
@@ -72,7 +72,7 @@ void *mem_aligned(size_t alignment, size_t size)
 void *mem_huge(size_t size)
 {
     if (size < HUGE_PAGE) {
-        return mem_alloc(size);
+        return mem_aligned(CACHE_LINE, size);
     }
     void *block = mem_aligned(HUGE_PAGE, size);
     if (block != NULL) {

@@ -9,6 +9,7 @@
 #ifndef LOAM_BASE_MEMORY_H
 #define LOAM_BASE_MEMORY_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -24,10 +25,13 @@ void *mem_zalloc(size_t count, size_t size);
 void *mem_realloc(void *block, size_t size);
 /* Aligned to `alignment`, a power of two. Released with mem_free(). */
 void *mem_aligned(size_t alignment, size_t size);
-/* As mem_alloc; from 2 MiB on the block is aligned and the kernel is asked to back it with huge
- * pages: for large memory that is touched all over. Released with mem_free(). */
+/* As mem_alloc, aligned to a cache line; from 2 MiB on the block is aligned to that and the kernel
+ * is asked to back it with huge pages: for large memory that is touched all over. Released with
+ * mem_free(). */
 void *mem_huge(size_t size);
 void mem_free(void *block);
+/* The fault point alone, for memory that is kept in stock: whether this allocation is to fail. */
+bool mem_must_fail(void);
 
 /* ffi: begin */
 /* Testing: the next `after` allocations work, then `count` fail (UINT64_MAX = all); after

@@ -12,20 +12,28 @@
 
 #include "base/check.h"
 #include "base/limits.h"
+#include "base/pool.h"
 
 #define PREFETCH_ROWS  4u /* A search over so many rows spans several lines. */
 #define PREFETCH_LINES 8u /* Loaded at once when the samples have narrowed a search. */
 
 _Static_assert(sizeof(struct block) % CACHE_LINE == 0, "data begins at a line");
 
+/* Memory of a block of so many bytes. */
+static size_t memory_for(size_t size)
+{
+    return sizeof(struct block) + size + BLOCK_SLACK;
+}
+
 struct block *block_new(size_t size)
 {
     PRE(size <= BLOCK_SIZE_MAX + CACHE_LINE);
-    struct block *block = mem_aligned(CACHE_LINE, sizeof(*block) + size + BLOCK_SLACK);
+    struct pool_chunk *chunk = NULL;
+    struct block *block = pool_alloc(memory_for(size), &chunk);
     if (block == NULL) {
         return NULL;
     }
-    *block = (struct block){.size = (uint32_t)size};
+    *block = (struct block){.size = (uint32_t)size, .capacity = (uint32_t)size, .chunk = chunk};
     atomic_init(&block->refs, 1);
     memset(block_data(block) + size, 0, BLOCK_SLACK);
     return block;
@@ -46,13 +54,13 @@ void block_unref(struct block *block)
     uint32_t before = atomic_fetch_sub_explicit(&block->refs, 1, memory_order_acq_rel);
     INV(before > 0);
     if (before == 1) {
-        mem_free(block);
+        pool_free(block, memory_for(block->capacity), block->chunk);
     }
 }
 
 size_t block_memory(const struct block *block)
 {
-    return sizeof(*block) + block->size + BLOCK_SLACK;
+    return pool_size(memory_for(block->capacity));
 }
 
 /* Validation. */

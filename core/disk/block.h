@@ -42,7 +42,9 @@ struct block {
     /* First line: lifetime. */
     struct epoch_item epoch_item; /* For the cache's deferred release. */
     _Atomic uint32_t refs;
-    uint32_t size; /* Bytes of data. */
+    uint32_t size;            /* Bytes of data. */
+    uint32_t capacity;        /* Bytes of data that the memory is for. */
+    struct pool_chunk *chunk; /* Of the memory. */
 
     /* Second line: all that a read needs. Set by block_validate(). */
     CACHE_ALIGNED _Atomic uint32_t is_hot; /* Clock bit of the cache; relaxed. */

@@ -122,7 +122,7 @@ static int point_read(struct table_reader *reader, struct loam_error *err)
     if (handle->size == 0) {
         return LOAM_OK;
     }
-    char *lines = mem_aligned(POINT_LINE_SIZE, (size_t)handle->size);
+    char *lines = mem_huge((size_t)handle->size); /* Aligned to a line at least. */
     if (lines == NULL) {
         return mem_fail(err, handle->size);
     }
