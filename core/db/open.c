@@ -131,7 +131,7 @@ static int recover(struct loam_db *db, struct loam_error *err)
     }
     atomic_store(&db->visible_seq, db->commit.next_seq - 1);
     atomic_store(&db->durable_seq, db->commit.next_seq - 1);
-    recovery_deinit(db, &recovery, rc != LOAM_OK);
+    recovery_deinit(db, &recovery);
     return rc;
 }
 

@@ -211,6 +211,7 @@ int recover_install(struct loam_db *db, struct recovery *recovery, struct loam_e
     }
     manifest_edit_free(edit);
     TRY(rc);
+    recovery->is_installed = true;
     struct memtable *active = memtable_new(db->commit.wal_number);
     if (active == NULL) {
         return mem_fail(err, 1);
@@ -220,11 +221,11 @@ int recover_install(struct loam_db *db, struct recovery *recovery, struct loam_e
     return rc;
 }
 
-void recovery_deinit(struct loam_db *db, struct recovery *recovery, bool is_failed)
+void recovery_deinit(struct loam_db *db, struct recovery *recovery)
 {
     for (size_t i = 0; i < recovery->flushed_count; i++) {
         /* After a failed manifest write the edit may be durable all the same: its files stay. */
-        if (is_failed && !version_set_failed(db->versions, NULL)) {
+        if (!recovery->is_installed && !version_set_failed(db->versions, NULL)) {
             job_remove_outputs(db, &recovery->flushed[i]);
         }
         compaction_job_deinit(&recovery->flushed[i]);

@@ -23,8 +23,9 @@ struct recovery {
     size_t log_count;
     uint64_t last_seq;
     uint64_t rows;
-    bool was_clean;  /* Every log sealed. */
-    bool is_stopped; /* Prefix mode: damage was met, what follows it is left out. */
+    bool was_clean;    /* Every log sealed. */
+    bool is_stopped;   /* Prefix mode: damage was met, what follows it is left out. */
+    bool is_installed; /* The edit is durable: the flushed tables belong to the store. */
 };
 
 /* Replays the logs; large ones are flushed to tables on the way. Errors: CORRUPT, IO, NO_SPACE,
@@ -36,7 +37,7 @@ NODISCARD int
 recover_install(struct loam_db *db, struct recovery *recovery, struct loam_error *err);
 /* Publishes a first state with this active memtable over the current version. */
 NODISCARD int recover_publish(struct loam_db *db, struct memtable *active, struct loam_error *err);
-/* A failed recovery removes the tables it has written. */
-void recovery_deinit(struct loam_db *db, struct recovery *recovery, bool is_failed);
+/* Removes the tables that were written, unless the manifest names them. */
+void recovery_deinit(struct loam_db *db, struct recovery *recovery);
 
 #endif

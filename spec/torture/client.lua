@@ -123,11 +123,11 @@ local function serve_step()
   for index = 1, 4 do
     ops[index] = ('{"op":"put","b":"default","k":"s%s.%d","v":"%d"}'):format(id, index, step)
   end
-  out:write("t ", step, "\n")
+  out:write("t " .. step .. "\n")
   local status, _, body = client:request("POST", "/v1/batch",
     "[" .. table.concat(ops, ",") .. "]", { ["Content-Type"] = "application/json" })
   if verdict(status, body or "") == true then
-    out:write("a ", step, "\n")
+    out:write("a " .. step .. "\n")
   end
 end
 
