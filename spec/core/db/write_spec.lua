@@ -270,16 +270,17 @@ describe("db.write", function()
   it("tells a failing compaction apart from a failing flush (D08)", function()
     assert(db:put("a", "1"))
     assert(db:flush())
-    files:fail { kind = "create", name = ".sst", after = 1, times = "forever" }
+    local first = files:list("/db"):match("(%d+%.sst)")
+    files:fail { kind = "read", name = first, times = "forever" }
     assert(db:put("b", "1"))
-    local _, code = db:compact() -- The flush still works, the compaction's table does not.
+    local _, code = db:compact() -- The flush still works; the compaction cannot read its input.
     assert.equal("IO", code)
-    files:clear()
-
     assert.equal(1, db:stats().health)
     assert(db:put("c", "1"))
     assert(db:flush())
     assert.equal(1, db:stats().health)
+
+    files:clear()
     assert(db:compact())
     assert.equal(0, db:stats().health)
   end)
