@@ -10,6 +10,7 @@
 #include "base/check.h"
 #include "base/limits.h"
 #include "db/background.h"
+#include "db/move.h"
 #include "db/snapshots.h"
 #include "lsm/merge_iter.h"
 
@@ -173,41 +174,58 @@ static int merge_runs(struct compacting *work, struct compaction_job *job, struc
     return rc;
 }
 
-static int install(struct compacting *work, struct compaction_job *job, struct loam_error *err)
+/* Makes an edit durable and current; a manifest that failed poisons the handle. */
+static int apply_edit(struct loam_db *db, const struct manifest_edit *edit, struct loam_error *err)
 {
-    struct loam_db *db = work->db;
-    TRY(env_dir_sync(db->dir, err));
+    int rc = version_set_apply(db->versions, edit, err);
+    struct loam_error cause;
+    if (rc != LOAM_OK && version_set_failed(db->versions, &cause)) {
+        db_poison(db, &cause);
+    }
+    return rc;
+}
+
+static int fill_edit(const struct compacting *work,
+                     const struct compaction_job *job,
+                     struct manifest_edit *edit,
+                     struct loam_error *err)
+{
+    for (size_t i = work->plan.start; i < work->plan.limit; i++) {
+        const struct run *run = &work->version->runs[i];
+        for (size_t t = 0; t < run->table_count; t++) {
+            TRY(manifest_edit_remove_table(edit, table_meta(run->tables[t])->number, err));
+        }
+    }
+    return job_add_outputs(job, edit, err);
+}
+
+/* job NULL: the tables are moved as they are. */
+static int
+install(struct compacting *work, const struct compaction_job *job, struct loam_error *err)
+{
     struct manifest_edit *edit = manifest_edit_new();
     if (edit == NULL) {
         return mem_fail(err, 1);
     }
-    int rc = LOAM_OK;
-    for (size_t i = work->plan.start; i < work->plan.limit && rc == LOAM_OK; i++) {
-        const struct run *run = &work->version->runs[i];
-        for (size_t t = 0; t < run->table_count && rc == LOAM_OK; t++) {
-            rc = manifest_edit_remove_table(edit, table_meta(run->tables[t])->number, err);
-        }
+    int rc = job != NULL
+                 ? fill_edit(work, job, edit, err)
+                 : move_fill_edit(work->version, work->plan.start, work->plan.limit, edit, err);
+    if (rc == LOAM_OK && job != NULL) {
+        rc = env_dir_sync(work->db->dir, err); /* The names of the outputs, before the edit. */
     }
-    KEEP_FIRST(rc, rc == LOAM_OK ? job_add_outputs(job, edit, err) : LOAM_OK);
     if (rc == LOAM_OK) {
-        rc = version_set_apply(db->versions, edit, err);
-        struct loam_error cause;
-        if (rc != LOAM_OK && version_set_failed(db->versions, &cause)) {
-            db_poison(db, &cause);
-        }
+        rc = apply_edit(work->db, edit, err);
     }
     manifest_edit_free(edit);
     return rc;
 }
 
-static int compact(struct compacting *work, struct loam_error *err)
+/* Merges the runs of the plan into new tables. */
+static int rewrite(struct compacting *work, struct loam_error *err)
 {
     struct loam_db *db = work->db;
     uint64_t *snapshots = NULL;
     size_t snapshot_count = 0;
-    if (work->plan.limit == work->plan.start) {
-        return LOAM_OK; /* A full compaction of an empty store. */
-    }
     TRY(snapshots_list(db, &snapshots, &snapshot_count, err));
     struct compaction_job job;
     job_init(db, &job, snapshots, snapshot_count);
@@ -234,6 +252,24 @@ static int compact(struct compacting *work, struct loam_error *err)
     compaction_job_deinit(&job);
     mem_free(snapshots);
     return rc;
+}
+
+static int compact(struct compacting *work, struct loam_error *err)
+{
+    struct loam_db *db = work->db;
+    if (work->plan.limit == work->plan.start) {
+        return LOAM_OK; /* A full compaction of an empty store. */
+    }
+    bool is_move = false;
+    if (work->job == 0) { /* Who asks for a full compaction wants deletes and old versions gone. */
+        TRY(move_is_possible(work->version, work->plan.start, work->plan.limit,
+                             db->options.table_bytes, &is_move, err));
+    }
+    if (is_move) {
+        db_count(&db->counters.compactions, 1);
+        return install(work, NULL, err);
+    }
+    return rewrite(work, err);
 }
 
 /* A state with the newest version; the memtables are as they were. */
