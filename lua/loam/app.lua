@@ -13,26 +13,27 @@ local app = {}
 local filling -- The registry of the app.lua that loads now.
 local sleep_fn
 
-local function registry(call)
+-- `level` counts from here to the caller in app.lua, so that errors name the line there.
+local function registry(call, level)
   if not filling then
-    error(("app.%s works while app.lua loads, not later"):format(call), 3)
+    error(("app.%s works while app.lua loads, not later"):format(call), level)
   end
   return filling
 end
 
-local function check_function(call, fn)
+local function check_function(call, fn, level)
   if type(fn) ~= "function" then
-    error(("app.%s: the handler is a function, got %s"):format(call, type(fn)), 3)
+    error(("app.%s: the handler is a function, got %s"):format(call, type(fn)), level)
   end
 end
 
 local function declare(call, method, path, fn)
-  check_function(call, fn)
+  check_function(call, fn, 4)
   if type(path) ~= "string" or path:sub(1, 1) ~= "/" then
     error(("app.%s: the path is a string that begins with /, got %s"):format(call, tostring(path)),
       3)
   end
-  local list = registry(call).routes
+  local list = registry(call, 4).routes
   list[#list + 1] = { name = "app", method = method, path = path, user_handler = fn, role = "read" }
 end
 
@@ -50,8 +51,8 @@ end
 --- fn(req, next) runs around every route except the built-in GET of a plain key when no middleware
 --- is there; next(req) goes on and returns the answer.
 function app.use(fn)
-  check_function("use", fn)
-  local list = registry("use").middleware
+  check_function("use", fn, 3)
+  local list = registry("use", 3).middleware
   list[#list + 1] = fn
 end
 
@@ -62,7 +63,7 @@ function app.static(path, directory)
   if type(directory) ~= "string" then
     error("app.static: the directory is a string, got " .. type(directory), 2)
   end
-  local current = registry("static")
+  local current = registry("static", 3)
   if directory:sub(1, 1) ~= "/" then
     directory = current.directory .. "/" .. directory
   end
@@ -79,19 +80,19 @@ end
 --- Runs fn every so many seconds, in one worker.
 function app.every(seconds, fn)
   check_seconds("every", seconds)
-  check_function("every", fn)
+  check_function("every", fn, 3)
   if seconds < 0.001 then
     error("app.every: at least 0.001 seconds", 2)
   end
-  local list = registry("every").timers
+  local list = registry("every", 3).timers
   list[#list + 1] = { seconds = seconds, fn = fn, is_repeated = true }
 end
 
 --- Runs fn once after so many seconds, in one worker.
 function app.after(seconds, fn)
   check_seconds("after", seconds)
-  check_function("after", fn)
-  local list = registry("after").timers
+  check_function("after", fn, 3)
+  local list = registry("after", 3).timers
   list[#list + 1] = { seconds = seconds, fn = fn }
 end
 

@@ -109,7 +109,7 @@ function app_loader.load(path, previous)
   if registry then
     local is_ok, problem = pcall(make_router, registry)
     registry, message = is_ok and registry or nil,
-      not is_ok and path .. ": " .. tostring(problem) or nil
+      not is_ok and path .. ": " .. tostring(problem):gsub("^[^:]+:%d+: ", "") or nil
   end
   local modules, files = modules_since(before, directory)
   if not registry then

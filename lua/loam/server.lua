@@ -163,11 +163,15 @@ local function stop(self, exit_code)
   return exit_code
 end
 
+-- The store comes last: what can be wrong without it leaves no directory behind. Who connects
+-- during its recovery waits in the kernel's queue.
 local function start(self, config)
   local message
-  self.db, message = open_store(self.values)
-  if not self.db then
-    return message
+  if self.values.app then
+    local chunk, problem = loadfile(self.values.app)
+    if not chunk then
+      return problem
+    end
   end
   local out = ffi.new("struct host *[1]")
   if C.host_open(self.worker_count, out, err) ~= 0 then
@@ -176,6 +180,10 @@ local function start(self, config)
   self.host = out[0]
   message = open_listeners(self)
   if message then
+    return message
+  end
+  self.db, message = open_store(self.values)
+  if not self.db then
     return message
   end
   return start_workers(self, config)

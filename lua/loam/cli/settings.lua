@@ -8,7 +8,7 @@ local settings = {}
 function settings.add(parser)
   parser:option("-c --config", "Configuration file: .lua, .json, .yaml."):argname("FILE")
   for _, option in ipairs(options.list) do
-    local flag = "--" .. option.name:gsub("_", "-")
+    local flag = (option.name == "data" and "-d " or "") .. "--" .. option.name:gsub("_", "-")
     local default = config.text_of(option, option.default)
     local help = option.help .. (default ~= "" and " Default: " .. default .. "." or "")
     if option.type == "boolean" and not option.default then
