@@ -147,6 +147,7 @@ struct block *table_install(struct table *table, uint32_t index, struct block *b
 {
     PRE(index < table->member.slot_count);
     size_t bytes = block_memory(block);
+    shape_note(table, block);
     cache_charge(table->cache, bytes);
     struct block *expected = NULL;
     if (atomic_compare_exchange_strong_explicit(&table->member.slots[index], &expected, block,

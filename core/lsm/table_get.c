@@ -78,7 +78,10 @@ int table_get(struct table *table,
         uint32_t block_index = 0;
         uint32_t row_index = 0;
         while (point_probe_next(&probe, reader, &block_index, &row_index)) {
-            struct block *block = NULL;
+            struct block *block = table_resident(table, block_index);
+            if (LIKELY(block != NULL)) {
+                row_prefetch(table, block, row_index);
+            }
             TRY(table_block(table, reader, block_index, &block, err));
             if (UNLIKELY(row_index >= block->row_count)) {
                 return candidate_damaged(table, row_index, err);

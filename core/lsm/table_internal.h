@@ -14,6 +14,7 @@ struct table {
                                               table_open() pairs with table_reader_of(). */
     struct cache_member member;            /* Slots; constant once reader is set. */
     struct cache *cache;                   /* Constant. */
+    _Atomic uint64_t shape; /* Of the block installed last: see row_prefetch(). A hint: relaxed. */
 
     /* Constant. */
     struct table_meta meta; /* Keys stand behind the struct. */
@@ -42,6 +43,28 @@ static inline struct block *table_resident(const struct table *table, uint32_t i
 {
     /* Pairs with the release of table_install(). */
     return atomic_load_explicit(&table->member.slots[index], memory_order_acquire);
+}
+
+/* Keeps where the first row of a block is and how long its rows are on average (in 1/256 byte). */
+static inline void shape_note(struct table *table, const struct block *block)
+{
+    uint64_t front = (uint64_t)(block->rows - (const char *)block);
+    uint64_t row_bytes =
+        ((uint64_t)(block_data(block) + block->size - block->rows) << 8) / block->row_count;
+    atomic_store_explicit(&table->shape, front << 32 | (row_bytes & UINT32_MAX),
+                          memory_order_relaxed);
+}
+
+/* Starts to load row `row_index` of a block, where it would be if the block were like the last one:
+ * at the same time as the block's header, which says where it is. */
+static inline void
+row_prefetch(const struct table *table, const struct block *block, uint32_t row_index)
+{
+    uint64_t shape = atomic_load_explicit(&table->shape, memory_order_relaxed);
+    const char *at =
+        (const char *)block + (shape >> 32) + (((shape & UINT32_MAX) * row_index) >> 8);
+    __builtin_prefetch(at);
+    __builtin_prefetch(at + CACHE_LINE);
 }
 
 /* Notes that a block was wanted, for the clock. */
