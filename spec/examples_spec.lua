@@ -304,3 +304,64 @@ describe("examples/embed.c", function()
     assert.equal("ada\t99\nbob\t101\nas of commit 2\n", result.out)
   end)
 end)
+
+describe("README.md", function()
+  after_each(server.stop_all)
+
+  local text = files.read("README.md")
+
+  -- The code block in which a line stands.
+  local function block(line)
+    for body in text:gmatch("```%w*\n(.-)```") do
+      if body:find(line, 1, true) then
+        return body
+      end
+    end
+    error("README.md has no block with " .. line)
+  end
+
+  it("names files that are there", function()
+    for target in text:gmatch("%]%(([^)#]+)%)") do
+      assert.is_truthy(files.read(target), target)
+    end
+  end)
+
+  it("shows what its first script prints", function()
+    local dir = tmpdir()
+    files.write(dir, { ["first.lua"] = block("-- first.lua") })
+
+    local result = shell.script(("root=$PWD; cd %s && LUA_PATH="
+      .. '"$root/bindings/?.lua;$root/bindings/?/init.lua;;" luajit first.lua'):format(dir))
+
+    assert.equal("", result.err)
+    assert.equal(block("loam run first.lua"), "$ build/loam run first.lua\n" .. result.out)
+  end)
+
+  it("shows routes that answer", function()
+    local running = server.start { app = block("-- app.lua, for") }
+
+    assert.equal("hello you", running:request("GET", "/hello/you").body)
+    assert.equal(200, running:request("GET", "/users").status)
+  end)
+
+  it("shows a C program that builds and runs #plain", function()
+    local dir = tmpdir()
+    files.write(dir, { ["first.c"] = block("#include <loam.h>") })
+
+    local line = "build=$(realpath %s); cc -Wall -Wextra -Werror -Icore -o %s/first %s/first.c "
+      .. "-L$build -lloam -Wl,-rpath,$build && cd %s && ./first"
+    local result = shell.script(line:format(paths.build, dir, dir, dir))
+
+    assert.same({ "", "1\n" }, { result.err, result.out })
+  end)
+
+  it("shows a configuration that loads", function()
+    local dir = tmpdir()
+    files.write(dir, { ["loam.yaml"] = block("# loam.yaml") })
+
+    local result = shell.run(paths.program, "config", "--config", dir .. "/loam.yaml")
+
+    assert.equal("", result.err)
+    assert.truthy(result.out:find("memory_bytes +2GiB"))
+  end)
+end)

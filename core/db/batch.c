@@ -88,12 +88,12 @@ static int check_sizes(const struct loam_batch *batch,
                        struct loam_error *err)
 {
     if (UNLIKELY(key_size > KEY_SIZE_MAX)) {
-        return fail(err, LOAM_TOO_LARGE, "key of %zu bytes is over the limit of %u", key_size,
+        return fail(err, LOAM_TOO_LARGE, "key of %zu bytes is over key_bytes_max %u", key_size,
                     KEY_SIZE_MAX);
     }
     if (UNLIKELY(value_size > VALUE_SIZE_MAX)) {
-        return fail(err, LOAM_TOO_LARGE, "value of %zu bytes is over the limit of %u", value_size,
-                    VALUE_SIZE_MAX);
+        return fail(err, LOAM_TOO_LARGE, "value of %zu bytes is over value_bytes_max %u",
+                    value_size, VALUE_SIZE_MAX);
     }
     if (UNLIKELY(batch->ops.size + batch->values.size >
                  BATCH_SIZE_MAX - key_size - value_size - 64)) {
@@ -159,7 +159,7 @@ static int check_op(const struct loam_op *op, struct loam_error *err)
         return fail(err, LOAM_INVALID, "an increment must be a finite number");
     }
     if (op->if_value_size > VALUE_SIZE_MAX) {
-        return fail(err, LOAM_TOO_LARGE, "if_value of %zu bytes is over the limit of %u",
+        return fail(err, LOAM_TOO_LARGE, "if_value of %zu bytes is over value_bytes_max %u",
                     op->if_value_size, VALUE_SIZE_MAX);
     }
     return LOAM_OK;

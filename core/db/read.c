@@ -14,7 +14,7 @@ int stored_key_large(
     struct stored_key *key, uint32_t bucket, const void *data, size_t size, struct loam_error *err)
 {
     if (size > KEY_SIZE_MAX) {
-        return fail(err, LOAM_TOO_LARGE, "key of %zu bytes is over the limit of %u", size,
+        return fail(err, LOAM_TOO_LARGE, "key of %zu bytes is over key_bytes_max %u", size,
                     KEY_SIZE_MAX);
     }
     key->large = mem_alloc(size + BUCKET_ID_SIZE);

@@ -86,7 +86,7 @@ static int check_key_sizes(const struct loam_range *range, struct loam_error *er
     const char *const names[] = {"from", "to", "prefix", "after"};
     for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
         if (sizes[i] > KEY_SIZE_MAX + 1) { /* A cursor or bound may be a key and one byte. */
-            return fail(err, LOAM_TOO_LARGE, "%s of %zu bytes is over the limit of %u", names[i],
+            return fail(err, LOAM_TOO_LARGE, "%s of %zu bytes is over key_bytes_max %u", names[i],
                         sizes[i], KEY_SIZE_MAX);
         }
     }

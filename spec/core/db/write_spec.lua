@@ -45,7 +45,7 @@ describe("db.write", function()
 
     local _, code, text = db:put(("k"):rep(65537), "")
     assert.equal("TOO_LARGE", code)
-    assert.equal("key of 65537 bytes is over the limit of 65536", text)
+    assert.equal("key of 65537 bytes is over key_bytes_max 65536", text)
     assert.is_nil(db:get(("k"):rep(65537)))
   end)
 
