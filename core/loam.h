@@ -537,10 +537,92 @@ LOAM_NODISCARD int loam_job_cancel(loam_db *db, uint64_t job, loam_error *err);
 size_t loam_job_list(loam_db *db, loam_job_info *out, size_t capacity);
 
 /*
+ * Makes a store of its own in directory `path` (absent or empty), equal to the newest commit point
+ * *seq of this one: tables are linked where the file system can, copied otherwise; everything is
+ * synced and was opened once before this returns. Writers go on meanwhile. On failure nothing stays
+ * behind. seq may be NULL. Errors: EXISTS the directory is not empty; IO, NO_SPACE, CORRUPT, BUSY.
+ * Thread: any
+ */
+LOAM_NODISCARD int loam_checkpoint(loam_db *db, const char *path, uint64_t *seq, loam_error *err);
+
+/* Backups. A directory holds any number of them; they share the tables they have in common. */
+typedef struct loam_backup_options {
+    bool incremental; /* Trusts files that are there by number, hash and size; false: reads them all
+                         again and replaces damaged ones. */
+    uint64_t bytes_per_second; /* Of a backup that runs as a job; 0 = unlimited. */
+} loam_backup_options;
+typedef struct loam_backup_info {
+    uint64_t id;  /* From 1, rising. */
+    uint64_t seq; /* The commit point it equals. */
+    uint64_t created_at_ms;
+    uint64_t file_count;
+    uint64_t bytes;     /* Of all its files. */
+    uint64_t new_bytes; /* Written by loam_backup(); 0 in lists. */
+    char uuid[37];      /* Of the database. */
+    bool is_damaged;    /* In lists: its text cannot be read; only id is right. */
+} loam_backup_info;
+/*
+ * Adds a backup of the newest commit point to the directory `path` (made when absent): files are
+ * copied, read back and compared by hash; the backup exists once its text is durable. options NULL:
+ * incremental; info may be NULL. Errors: BUSY another backup or deletion runs there; INVALID the
+ * directory is a store; IO, NO_SPACE, CORRUPT. Thread: any
+ */
+LOAM_NODISCARD int loam_backup(loam_db *db,
+                               const char *path,
+                               const loam_backup_options *options,
+                               loam_backup_info *info,
+                               loam_error *err);
+/* Writes up to `capacity` backups, newest first, to out; *count = how many there are. */
+LOAM_NODISCARD int loam_backup_list(
+    const char *path, loam_backup_info *out, size_t capacity, size_t *count, loam_error *err);
+/* Deletes one backup, then files that no other needs. Errors: NOT_FOUND, BUSY, IO; CORRUPT:
+ * deleted, but the text of another cannot be read, so its files stay. Thread: any */
+LOAM_NODISCARD int loam_backup_delete(const char *path, uint64_t id, loam_error *err);
+/* Reads every file of a backup (0 = the newest) and compares size and hash; a line per file in
+ * *report. Errors: CORRUPT, NOT_FOUND, IO. Thread: any */
+LOAM_NODISCARD int
+loam_backup_verify(const char *path, uint64_t id, loam_buffer *report, loam_error *err);
+/*
+ * Makes a store in directory `to` (absent or empty) of a backup (0 = the newest). Every file is
+ * verified before anything is written, and again on its way; CURRENT, which makes it a store, comes
+ * last. On failure nothing stays behind. Errors: CORRUPT, NOT_FOUND, EXISTS, IO, NO_SPACE. Thread:
+ * any
+ */
+LOAM_NODISCARD int loam_restore(const char *path, uint64_t id, const char *to, loam_error *err);
+
+/*
+ * Makes a closed store that does not open any more one that does, with every row that can be read:
+ * sound tables stay, readable blocks of damaged ones and readable records of logs go into new
+ * tables. Destroys nothing: what the new store does not use stands in its subdirectory lost/. Rows
+ * that are lost may uncover older versions of themselves. *report gets a line per file. Errors:
+ * NOT_FOUND nothing of a store there; BUSY it is open; CORRUPT nothing can be told from what is
+ * left (nothing was changed); IO, NO_SPACE. Thread: any
+ */
+LOAM_NODISCARD int loam_repair(const char *path, loam_buffer *report, loam_error *err);
+
+/*
  * Checks every checksum, order, overlap and count of the store against its manifest. report gets
  * one line per finding. Errors: CORRUPT something is wrong; IO. Thread: any
  */
 LOAM_NODISCARD int loam_check(loam_db *db, loam_buffer *report, loam_error *err);
+
+/* Checks as a job, "check": its text is the first finding. Thread: any */
+LOAM_NODISCARD int loam_check_start(loam_db *db, uint64_t *job, loam_error *err);
+/* Checkpoint and backup as jobs, "checkpoint" and "backup". Thread: any */
+LOAM_NODISCARD int
+loam_checkpoint_start(loam_db *db, const char *path, uint64_t *job, loam_error *err);
+LOAM_NODISCARD int loam_backup_start(loam_db *db,
+                                     const char *path,
+                                     const loam_backup_options *options,
+                                     uint64_t *job,
+                                     loam_error *err);
+/*
+ * Starts a job, "scrub", that reads every table at most so fast (0 = no limit) and compares its
+ * hash with the manifest's. Damaged files are lines of the log and make the health DEGRADED until a
+ * scrub finds none; the job then fails with CORRUPT. Thread: any
+ */
+LOAM_NODISCARD int
+loam_scrub(loam_db *db, uint64_t bytes_per_second, uint64_t *job, loam_error *err);
 
 typedef struct loam_table_info {
     uint64_t number;

@@ -345,7 +345,44 @@ typedef struct loam_job_info {
 loam_job_wait(loam_db *db, uint64_t job, uint32_t timeout_ms, loam_job_info *out, loam_error *err);
     int loam_job_cancel(loam_db *db, uint64_t job, loam_error *err);
 size_t loam_job_list(loam_db *db, loam_job_info *out, size_t capacity);
+    int loam_checkpoint(loam_db *db, const char *path, uint64_t *seq, loam_error *err);
+typedef struct loam_backup_options {
+    bool incremental;
+    uint64_t bytes_per_second;
+} loam_backup_options;
+typedef struct loam_backup_info {
+    uint64_t id;
+    uint64_t seq;
+    uint64_t created_at_ms;
+    uint64_t file_count;
+    uint64_t bytes;
+    uint64_t new_bytes;
+    char uuid[37];
+    bool is_damaged;
+} loam_backup_info;
+    int loam_backup(loam_db *db,
+    const char *path,
+    const loam_backup_options *options,
+    loam_backup_info *info,
+    loam_error *err);
+    int loam_backup_list(
+    const char *path, loam_backup_info *out, size_t capacity, size_t *count, loam_error *err);
+    int loam_backup_delete(const char *path, uint64_t id, loam_error *err);
+    int
+loam_backup_verify(const char *path, uint64_t id, loam_buffer *report, loam_error *err);
+    int loam_restore(const char *path, uint64_t id, const char *to, loam_error *err);
+    int loam_repair(const char *path, loam_buffer *report, loam_error *err);
     int loam_check(loam_db *db, loam_buffer *report, loam_error *err);
+    int loam_check_start(loam_db *db, uint64_t *job, loam_error *err);
+    int
+loam_checkpoint_start(loam_db *db, const char *path, uint64_t *job, loam_error *err);
+    int loam_backup_start(loam_db *db,
+    const char *path,
+    const loam_backup_options *options,
+    uint64_t *job,
+    loam_error *err);
+    int
+loam_scrub(loam_db *db, uint64_t bytes_per_second, uint64_t *job, loam_error *err);
 typedef struct loam_table_info {
     uint64_t number;
     uint32_t run;

@@ -20,6 +20,7 @@ int background_start(struct loam_db *db, struct loam_error *err)
 
 void background_stop(struct loam_db *db)
 {
+    tasks_stop(db); /* Before the commit thread: a backup flushes. */
     commit_stop(db);
     thread_join(&db->commit_thread);
     mutex_lock(&db->mu);

@@ -17,6 +17,7 @@
 #include "db/jobs.h"
 #include "db/log_ring.h"
 #include "db/state.h"
+#include "db/tasks.h"
 #include "env/env.h"
 #include "lsm/cache.h"
 #include "lsm/picker.h"
@@ -111,6 +112,8 @@ struct loam_db {
     uint64_t full_compaction_job PROTECTED_BY(mu); /* Job that wants everything merged; 0 = none. */
     struct work_state background[WORK_KIND_COUNT] PROTECTED_BY(mu);
     struct loam_error poison PROTECTED_BY(mu); /* First cause; meaningful once is_read_only. */
+    struct loam_error damage PROTECTED_BY(mu); /* First finding of the last scrub. */
+    uint64_t damaged_file_count PROTECTED_BY(mu);
     double flush_rate
         PROTECTED_BY(mu); /* Bytes of memtable per second, smoothed; 0 = not known yet. */
     double compact_rate PROTECTED_BY(mu); /* Bytes written per second, smoothed. */
@@ -134,6 +137,7 @@ struct loam_db {
     uint64_t snapshot_count PROTECTED_BY(snapshot_mu);
 
     struct jobs jobs;
+    struct tasks tasks;
     struct log_ring log;
 
     struct db_counters counters;

@@ -166,6 +166,7 @@ handle_new(struct env *env, const char *path, const struct loam_options *options
     cond_init(&db->compact_wake);
     cond_init(&db->progress);
     jobs_init(&db->jobs, env);
+    tasks_init(&db->tasks);
     log_ring_init(&db->log, env);
     for (int i = 0; i < LOAM_HISTOGRAM_COUNT; i++) {
         histogram_init(&db->histograms[i]);
@@ -194,6 +195,7 @@ static int handle_free(struct loam_db *db, struct loam_error *err)
     env_dir_close(db->dir);
     overlay_deinit(&db->commit.overlay);
     log_ring_deinit(&db->log);
+    tasks_deinit(&db->tasks);
     jobs_deinit(&db->jobs);
     cond_deinit(&db->progress);
     cond_deinit(&db->compact_wake);

@@ -26,6 +26,10 @@ static void fill_health(struct loam_db *db, struct loam_stats *out)
                            db->background[kind].error.text);
         }
     }
+    if (out->health == LOAM_HEALTH_OK && db->damaged_file_count > 0) {
+        out->health = LOAM_HEALTH_DEGRADED;
+        (void)snprintf(out->health_text, sizeof(out->health_text), "scrub: %s", db->damage.text);
+    }
     mutex_unlock(&db->mu);
 }
 

@@ -87,6 +87,7 @@ int table_builder_open(struct env_dir *dir,
     }
     builder->number = number;
     builder->seed = table_seed(id, number);
+    memcpy(builder->properties.uuid, id->uuid, sizeof(id->uuid));
     int rc = builder_init(builder, options, err);
     if (rc == LOAM_OK) {
         char name[FILE_NAME_SIZE];

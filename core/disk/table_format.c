@@ -112,8 +112,10 @@ int table_properties_encode(const struct table_properties *properties,
     const struct table_meta *meta = &properties->meta;
     size_t ids_size = 4 * (size_t)properties->bucket_count;
     out->size = 0;
-    TRY(buf_reserve(out, PROPERTIES_FIXED + meta->smallest.size + meta->largest.size + ids_size,
-                    err));
+    size_t uuid_size = sizeof(properties->uuid);
+    TRY(buf_reserve(
+        out, PROPERTIES_FIXED + meta->smallest.size + meta->largest.size + ids_size + uuid_size,
+        err));
     char *p = out->data;
     const uint64_t words[] = {
         meta->row_count, meta->delete_count, meta->expiry_count,    meta->raw_size,
@@ -141,6 +143,8 @@ int table_properties_encode(const struct table_properties *properties,
         memcpy(p, properties->bucket_ids, ids_size);
         p += ids_size;
     }
+    memcpy(p, properties->uuid, uuid_size);
+    p += uuid_size;
     out->size = (size_t)(p - out->data);
     return LOAM_OK;
 }
@@ -158,7 +162,7 @@ static bool properties_are_sound(const struct table_properties *properties)
 
 int table_properties_decode(const char *data, size_t size, struct table_properties *out)
 {
-    if (size < PROPERTIES_FIXED) {
+    if (size < PROPERTIES_FIXED + sizeof(out->uuid)) {
         return LOAM_CORRUPT;
     }
     const char *p = data + 56;
@@ -178,7 +182,7 @@ int table_properties_decode(const char *data, size_t size, struct table_properti
     };
     uint32_t smallest_size = get_u32(p + 16);
     uint32_t largest_size = get_u32(p + 20);
-    size_t left = size - PROPERTIES_FIXED;
+    size_t left = size - PROPERTIES_FIXED - sizeof(out->uuid);
     if (get_u16(p + 10) != 0 || get_u64(p + 24) != 0 || smallest_size > STORED_KEY_SIZE_MAX ||
         largest_size > STORED_KEY_SIZE_MAX || properties.bucket_count > BUCKET_COUNT_MAX ||
         left != (size_t)smallest_size + largest_size + 4 * (size_t)properties.bucket_count) {
@@ -188,6 +192,7 @@ int table_properties_decode(const char *data, size_t size, struct table_properti
     properties.meta.smallest = slice_make(p, smallest_size);
     properties.meta.largest = slice_make(p + smallest_size, largest_size);
     properties.bucket_ids = p + smallest_size + largest_size;
+    memcpy(properties.uuid, data + size - sizeof(properties.uuid), sizeof(properties.uuid));
     if (!properties_are_sound(&properties)) {
         return LOAM_CORRUPT;
     }

@@ -24,6 +24,8 @@
 #define TABLE_FORMAT_VERSION 1u
 #define TABLE_FOOTER_SIZE    88u
 #define TABLE_TRAILER_SIZE   9u
+/* The uuid of the store ends the properties: so far in front of the end of every table. */
+#define TABLE_UUID_FROM_END (TABLE_FOOTER_SIZE + TABLE_TRAILER_SIZE + 16u)
 /* Optional: the table has a point index. */
 #define TABLE_FEATURE_POINT_INDEX 1u
 
@@ -52,6 +54,7 @@ struct table_properties {
     uint8_t point_block_bits;
     uint32_t bucket_count;
     const char *bucket_ids; /* bucket_count little-endian u32, ascending. */
+    unsigned char uuid[16]; /* Of the store: what repair finds the others' checksums by. */
 };
 
 /* Seed of the file; table_checksum() mixes in the offset of the block. */

@@ -134,6 +134,23 @@ struct version *version_set_current(struct version_set *set)
     return version;
 }
 
+int version_set_pin(struct version_set *set,
+                    struct manifest_edit *edit,
+                    struct version **version,
+                    struct loam_error *err)
+{
+    PRE(set != NULL && edit != NULL);
+    /* Held by every change: list and version are of one moment, and no reader waits. */
+    mutex_lock(&set->apply_mu);
+    int rc = version_state_snapshot(&set->state, edit, err);
+    if (rc == LOAM_OK) {
+        *version = set->current;
+        version_ref(*version);
+    }
+    mutex_unlock(&set->apply_mu);
+    return rc;
+}
+
 /* Reserves numbers up to a step above `number`. A failure has poisoned the set or is one of memory:
  * the number stands all the same. */
 static void reserve_files(struct version_set *set, uint64_t number)

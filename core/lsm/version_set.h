@@ -50,6 +50,12 @@ NODISCARD int version_set_apply(struct version_set *set,
 NODISCARD int version_set_close(struct version_set *set, struct loam_error *err);
 /* The current version with a reference of the caller. */
 struct version *version_set_current(struct version_set *set);
+/* The whole state of one moment: fills an empty edit with it, and *version is the version of the
+ * same moment, with a reference of the caller. Errors: NO_MEMORY. */
+NODISCARD int version_set_pin(struct version_set *set,
+                              struct manifest_edit *edit,
+                              struct version **version,
+                              struct loam_error *err);
 /* A fresh file number; unique for the life of the store (reserved in the manifest in steps, so that
  * a crash jumps ahead; one call in a hundred syncs the manifest). 0 when the numbers are used up.
  * When the set is poisoned the number is not reserved: nothing can install such a file. */

@@ -1,0 +1,212 @@
+/* SPDX-License-Identifier: MIT */
+/* tasks.c - see tasks.h. */
+#include "db/tasks.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/memory.h"
+#include "db/backup_make.h"
+#include "db/checkpoint.h"
+#include "db/db.h"
+
+void tasks_init(struct tasks *tasks)
+{
+    mutex_init(&tasks->mu);
+}
+
+void tasks_deinit(struct tasks *tasks)
+{
+    mutex_deinit(&tasks->mu);
+}
+
+static void task_free(struct task *task)
+{
+    if (task != NULL) {
+        thread_join(&task->thread);
+        mem_free(task->owned_path);
+        mem_free(task);
+    }
+}
+
+static void *task_main(void *argument)
+{
+    struct task *task = argument;
+    struct loam_db *db = task->db;
+    struct loam_error err = {0};
+    char text[256] = "";
+    int rc = task->run(task, text, &err);
+    if (rc != LOAM_OK && rc != LOAM_CANCELLED) {
+        log_ring_add(&db->log, LOAM_LOG_ERROR, "%s", err.text);
+    }
+    jobs_end(&db->jobs, task->progress.job, rc, rc == LOAM_OK ? text : err.text);
+    /* Release: pairs with the acquire of who frees it. */
+    atomic_store_explicit(&task->is_ended, true, memory_order_release);
+    return NULL;
+}
+
+/* A free place, after what has ended is freed; NULL when all run. */
+static struct task **find_place(struct tasks *tasks) REQUIRES(tasks->mu)
+{
+    struct task **place = NULL;
+    for (int i = 0; i < TASKS_MAX; i++) {
+        struct task *task = tasks->list[i];
+        if (task != NULL && atomic_load_explicit(&task->is_ended, memory_order_acquire)) {
+            task_free(task);
+            tasks->list[i] = NULL;
+        }
+        if (tasks->list[i] == NULL) {
+            place = &tasks->list[i];
+        }
+    }
+    return place;
+}
+
+static int task_copy(const struct task *from, struct task **out, struct loam_error *err)
+{
+    struct task *task = mem_zalloc(1, sizeof(*task));
+    if (task == NULL) {
+        return mem_fail(err, sizeof(*task));
+    }
+    *task = *from;
+    if (from->path != NULL) {
+        size_t size = strlen(from->path) + 1;
+        task->owned_path = mem_alloc(size);
+        if (task->owned_path == NULL) {
+            mem_free(task);
+            return mem_fail(err, size);
+        }
+        memcpy(task->owned_path, from->path, size);
+        task->path = task->owned_path;
+    }
+    *out = task;
+    return LOAM_OK;
+}
+
+static int start(struct loam_db *db, struct task *task, struct loam_error *err)
+    REQUIRES(db->tasks.mu)
+{
+    struct task **place = find_place(&db->tasks);
+    if (db->tasks.is_stopping) {
+        return fail(err, LOAM_CLOSED, "the store is closing");
+    }
+    if (place == NULL) {
+        return fail(err, LOAM_BUSY, "%d tasks are running", (int)TASKS_MAX);
+    }
+    TRY(thread_start(&task->thread, "loam-task", task_main, task, err));
+    *place = task;
+    return LOAM_OK;
+}
+
+int task_start(struct loam_db *db,
+               const struct task *from,
+               const char *kind,
+               uint64_t bytes_total,
+               uint64_t *job,
+               struct loam_error *err)
+{
+    struct task *task = NULL;
+    TRY(task_copy(from, &task, err));
+    task->db = db;
+    task->progress.jobs = &db->jobs;
+    int rc = jobs_begin(&db->jobs, kind, bytes_total, &task->progress.job, err);
+    if (rc != LOAM_OK) {
+        task_free(task);
+        return rc;
+    }
+    *job = task->progress.job;
+    mutex_lock(&db->tasks.mu);
+    rc = start(db, task, err);
+    mutex_unlock(&db->tasks.mu);
+    if (rc != LOAM_OK) {
+        jobs_end(&db->jobs, task->progress.job, rc, "not started");
+        task_free(task);
+    }
+    return rc;
+}
+
+void tasks_stop(struct loam_db *db)
+{
+    struct task *list[TASKS_MAX];
+    mutex_lock(&db->tasks.mu);
+    db->tasks.is_stopping = true;
+    memcpy(list, db->tasks.list, sizeof(list));
+    memset(db->tasks.list, 0, sizeof(db->tasks.list));
+    mutex_unlock(&db->tasks.mu);
+    for (int i = 0; i < TASKS_MAX; i++) {
+        if (list[i] != NULL) {
+            DISCARD(loam_job_cancel(db, list[i]->progress.job, NULL)); /* It may have ended. */
+            task_free(list[i]);
+        }
+    }
+}
+
+/* ---- Bodies ---- */
+
+static int run_checkpoint(struct task *task, char text[256], struct loam_error *err)
+{
+    uint64_t seq = 0;
+    TRY(checkpoint_make(task->db, task->path, &seq, &task->progress, err));
+    (void)snprintf(text, 256, "sequence %llu", (unsigned long long)seq);
+    return LOAM_OK;
+}
+
+static int run_backup(struct task *task, char text[256], struct loam_error *err)
+{
+    struct loam_backup_info info = {0};
+    TRY(backup_make(task->db, task->path, &task->backup, &info, &task->progress, err));
+    (void)snprintf(text, 256, "backup %llu, sequence %llu, %llu bytes, %llu of them new",
+                   (unsigned long long)info.id, (unsigned long long)info.seq,
+                   (unsigned long long)info.bytes, (unsigned long long)info.new_bytes);
+    return LOAM_OK;
+}
+
+static int run_check(struct task *task, char text[256], struct loam_error *err)
+{
+    struct loam_buffer report = {0};
+    int rc = loam_check(task->db, &report, err);
+    size_t lines = 0;
+    for (size_t i = 0; i < report.size; i++) {
+        lines += report.data[i] == '\n';
+    }
+    (void)snprintf(text, 256, "%zu files and structures checked", lines);
+    loam_buffer_free(&report);
+    return rc;
+}
+
+static uint64_t table_bytes(struct loam_db *db)
+{
+    struct version *version = version_set_current(db->versions);
+    uint64_t bytes = 0;
+    for (size_t i = 0; i < version->run_count; i++) {
+        bytes += version->runs[i].bytes;
+    }
+    version_unref(version);
+    return bytes;
+}
+
+int loam_checkpoint_start(loam_db *db, const char *path, uint64_t *job, loam_error *err)
+{
+    const struct task task = {.run = run_checkpoint, .path = path};
+    return task_start(db, &task, "checkpoint", table_bytes(db), job, err);
+}
+
+int loam_backup_start(loam_db *db,
+                      const char *path,
+                      const loam_backup_options *options,
+                      uint64_t *job,
+                      loam_error *err)
+{
+    struct task task = {.run = run_backup, .path = path, .backup = {.incremental = true}};
+    if (options != NULL) {
+        task.backup = *options;
+        task.progress.rate = options->bytes_per_second;
+    }
+    return task_start(db, &task, "backup", table_bytes(db), job, err);
+}
+
+int loam_check_start(loam_db *db, uint64_t *job, loam_error *err)
+{
+    const struct task task = {.run = run_check};
+    return task_start(db, &task, "check", table_bytes(db), job, err);
+}
