@@ -1,6 +1,6 @@
-# What `cmake --install` puts where: the library, its one header, the program, the Lua modules, and
-# the package files that other builds find them by. loam.pc is written at install time, so that
-# `cmake --install --prefix` is honoured.
+# What `cmake --install` puts where: the library, its one header, the Lua module kv, and the package
+# files that other builds find them by; the program is installed by core/host. loam.pc is written at
+# install time, so that `cmake --install --prefix` is honoured.
 include(CMakePackageConfigHelpers)
 
 set_target_properties(libloam PROPERTIES EXPORT_NAME loam PUBLIC_HEADER
@@ -9,17 +9,10 @@ target_include_directories(libloam INTERFACE $<INSTALL_INTERFACE:${CMAKE_INSTALL
 install(TARGETS libloam EXPORT loamTargets
   LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR}
   PUBLIC_HEADER DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
-if(TARGET loam)
-  install(TARGETS loam RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
-endif()
 
 # Where LuaJIT of the same prefix looks for modules.
-foreach(folder IN ITEMS bindings/kv lua/loam)
-  if(EXISTS ${PROJECT_SOURCE_DIR}/${folder})
-    install(DIRECTORY ${PROJECT_SOURCE_DIR}/${folder} DESTINATION ${CMAKE_INSTALL_DATADIR}/lua/5.1
-      FILES_MATCHING PATTERN "*.lua")
-  endif()
-endforeach()
+install(DIRECTORY ${PROJECT_SOURCE_DIR}/bindings/kv DESTINATION ${CMAKE_INSTALL_DATADIR}/lua/5.1
+  FILES_MATCHING PATTERN "*.lua")
 
 set(package_folder ${CMAKE_INSTALL_LIBDIR}/cmake/loam)
 install(EXPORT loamTargets NAMESPACE loam:: DESTINATION ${package_folder})

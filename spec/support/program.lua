@@ -35,9 +35,10 @@ program.read = read
 
 --- The command line of `loam` with some words, quoted for the shell.
 ---@param words string[]
+---@param path? string  of another `loam` than the one that was built
 ---@return string
-function program.line(words)
-  local quoted = { shell.quote(paths.program) }
+function program.line(words, path)
+  local quoted = { shell.quote(path or paths.program) }
   for at, word in ipairs(words) do
     quoted[at + 1] = shell.quote(word)
   end
@@ -104,15 +105,16 @@ end
 --- Starts `loam serve` on a free port and waits until it listens.
 ---@param data string
 ---@param words? string[]  more flags
+---@param path? string  of another `loam` than the one that was built
 ---@return {url: string, pid: number}
-function program.serve(data, words)
+function program.serve(data, words, path)
   local dir = tmpdir()
   local all = { "serve", "--data", data, "--listen", "127.0.0.1:0", "--workers", "1" }
   for _, word in ipairs(words or {}) do
     all[#all + 1] = word
   end
-  os.execute(("%s >%s/out 2>%s/err </dev/null & echo $! >%s/pid"):format(program.line(all), dir,
-    dir, dir))
+  local line = program.line(all, path)
+  os.execute(("%s >%s/out 2>%s/err </dev/null & echo $! >%s/pid"):format(line, dir, dir, dir))
   local server = setmetatable({ pid = tonumber(read(dir .. "/pid")) }, Server)
   servers[#servers + 1] = server
   server.url = program.wait_until("the server to listen", function()
