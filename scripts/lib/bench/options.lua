@@ -64,6 +64,8 @@ local function parser()
   p:option("--json", "Write the results to FILE."):argname("FILE")
   p:option("--svg", "Draw the ratios to FILE."):argname("FILE")
   p:flag("--lua", "Instead: put, get and scan through the module kv against the C API.")
+  p:flag("--http", "Instead: the server beside nginx and Redis, by wrk and redis-benchmark.")
+  p:option("--seconds", "Length of each run of --http.", "3"):convert(whole("--seconds", 1, 600))
   return p
 end
 
@@ -87,6 +89,9 @@ function options.parse(arguments)
   local given = parser():parse(arguments)
   if given.engines and given.peers then
     refuse("--peers and --engines exclude each other")
+  end
+  if given.lua and given.http then
+    refuse("--lua and --http exclude each other")
   end
   check_engines(given.engines or {})
   given.engines = given.engines or options.ENGINES

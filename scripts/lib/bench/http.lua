@@ -1,0 +1,202 @@
+-- The server beside nginx (a constant reply) and Redis (appendfsync always), in one run.
+--
+-- One worker thread on the first processor, one client thread on the second. A rate depends on
+-- whatever else the machine does; the processor time of the server per request hardly does, so both
+-- are printed. Rounds go through all steps in turn; medians of the rounds are reported.
+local driver = require "scripts.lib.bench.driver"
+local load = require "scripts.lib.bench.http_load"
+local servers = require "scripts.lib.bench.http_servers"
+
+local http = {}
+
+local DELAY_MS = 2
+local PACED_CONNECTIONS_MAX = 400
+local SYNC = "?durability=sync"
+
+-- A step is what one server does under one load. `peer` names the step whose rate the ratio is of,
+-- `least` the ratio it is to reach. Steps with `half` send half of the rate of the step named.
+local STEPS = {
+  { name = "GET", server = "loam", connections = 32, peer = "nginx", least = 1 },
+  { name = "nginx", server = "nginx", connections = 32 },
+  { name = "GET x16", server = "loam", connections = 32, pipelined = 16, peer = "nginx x16",
+    least = 5 },
+  { name = "nginx x16", server = "nginx", connections = 32, pipelined = 16 },
+  { name = "GET general way", server = "loam", connections = 32, query = "?meta=1",
+    peer = "nginx" },
+  { name = "PUT os", server = "loam", connections = 32, method = "PUT", peer = "GET",
+    least = 0.8 },
+  { name = "PUT sync c32", server = "loam", connections = 32, method = "PUT", query = SYNC,
+    peer = "redis SET c32", least = 1.5 },
+  { name = "redis SET c32", server = "redis", connections = 32, test = "set" },
+  { name = "PUT sync c256", server = "loam", connections = 256, method = "PUT", query = SYNC,
+    peer = "redis SET c256", least = 3 },
+  { name = "redis SET c256", server = "redis", connections = 256, test = "set" },
+  { name = "redis GET", server = "redis", connections = 32, test = "get" },
+  { name = "GET half load", server = "loam", half = "GET" },
+  { name = "GET half load, compaction", server = "loam", half = "GET", compacts = true },
+}
+
+local function median(values)
+  table.sort(values)
+  return values[math.floor((#values + 1) / 2)]
+end
+
+-- Rows for the requests, and as many more that compaction has something to do.
+local function fill(given, dir)
+  local kv = require "kv"
+  local db = assert(kv.open(dir .. "/loam", { durability = "os" }))
+  local value = ("v"):rep(100)
+  for number = 0, load.KEYS - 1 do
+    assert(db:put(("%016d"):format(number), value))
+  end
+  for number = 1, given.n do
+    assert(db:put(("filler-%09d"):format(number * 7919 % 1e9), value))
+  end
+  assert(db:close())
+end
+
+-- Compacts again and again in the background; returns what ends that.
+local function keep_compacting(server)
+  local line = ("while curl -sf -X POST '%s/v1/admin/compact?wait=1' >/dev/null 2>&1; do :; done "
+    .. "& echo $!"):format(server:url())
+  local pipe = io.popen(line)
+  local pid = tonumber(pipe:read("*l"))
+  pipe:close()
+  return function()
+    driver.shell(("kill %d"):format(pid))
+  end
+end
+
+local function run_step(run, step, results)
+  local server = run.servers[step.server]
+  local given = { url = server:url(), port = server.port, dir = run.dir, pins = run.pins,
+    seconds = run.seconds, connections = step.connections, method = step.method,
+    query = step.query, pipelined = step.pipelined, test = step.test }
+  if step.half then
+    local rate = results[step.half].rate / 2
+    given.delay_ms = DELAY_MS
+    given.connections = math.max(1, math.min(PACED_CONNECTIONS_MAX,
+      math.floor(rate * DELAY_MS / 1000)))
+  end
+  local stop = step.compacts and keep_compacting(server)
+  local before = server:cpu_seconds()
+  local is_done, result
+  if step.test then
+    is_done, result = pcall(load.redis, given, function() before = server:cpu_seconds() end)
+  else
+    is_done, result = pcall(load.wrk, given)
+  end
+  if stop then
+    stop()
+  end
+  if not is_done then
+    error(step.name .. ": " .. tostring(result), 0)
+  end
+  -- wrk counts the requests of a pipelined batch one by one, as their answers come.
+  result.cpu_us = (server:cpu_seconds() - before) * 1e6 / result.count
+  result.rate = result.count / result.seconds
+  return result
+end
+
+-- The server's own durability is os, so PUT os is a request without a query.
+local function run_round(run)
+  local results = {}
+  for _, step in ipairs(STEPS) do
+    if run.servers[step.server] then
+      results[step.name] = run_step(run, step, results)
+    end
+  end
+  return results
+end
+
+local FIELDS = { "rate", "cpu_us", "p50_ms", "p99_ms" }
+
+-- Ratios are taken within a round, beside each other, and only then their median.
+local function summary(rounds)
+  local rows = {}
+  for _, step in ipairs(STEPS) do
+    local row, values, ratios = { name = step.name, least = step.least, peer = step.peer }, {}, {}
+    for _, field in ipairs(FIELDS) do
+      values[field] = {}
+    end
+    for _, results in ipairs(rounds) do
+      local own, other = results[step.name], step.peer and results[step.peer]
+      for _, field in ipairs(FIELDS) do
+        values[field][#values[field] + 1] = own and own[field]
+      end
+      ratios[#ratios + 1] = own and other and own.rate / other.rate
+    end
+    for _, field in ipairs(FIELDS) do
+      row[field] = median(values[field])
+    end
+    row.ratio = median(ratios)
+    rows[#rows + 1] = row.rate and row
+  end
+  return rows
+end
+
+local function print_rows(rows)
+  print(("%-27s %10s %9s %8s %8s  %s"):format("", "per s", "CPU us", "p50 ms", "p99 ms", "ratio"))
+  for _, row in ipairs(rows) do
+    local ratio = row.ratio and ("%.2f of %s"):format(row.ratio, row.peer) or ""
+    local goal = row.ratio and row.least and (", goal %.1f"):format(row.least) or ""
+    print(("%-27s %10.0f %9.2f %8.2f %8.2f  %s%s"):format(row.name, row.rate, row.cpu_us,
+      row.p50_ms, row.p99_ms, ratio, goal))
+  end
+end
+
+local function start_all(run, program)
+  local versions = {}
+  for _, known in ipairs(servers.LIST) do
+    local path = known.name == "loam" and program
+    for _, name in ipairs(known.programs or {}) do
+      path = path or servers.find(name)
+    end
+    if path then
+      run.servers[known.name] = known.start(path, run.dir, run.pins)
+      versions[known.name] = known.version and servers.version(path, known.version)
+    else
+      io.stderr:write(("bench: without %s: not installed: apt-get install %s\n"):format(known.name,
+        known.package))
+    end
+  end
+  return versions
+end
+
+local function measure(run, given, program)
+  local versions = start_all(run, program)
+  local rounds = {}
+  for round = 1, given.repeats do
+    rounds[round] = run_round(run)
+  end
+  return versions, summary(rounds)
+end
+
+--- Measures and prints. Returns what goes into the JSON file.
+---@param given table
+---@param dir string      empty, for data and configurations
+---@param program string  path of loam
+---@return table
+function http.run(given, dir, program)
+  if not servers.find("wrk") then
+    error("wrk is not installed: apt-get install wrk", 0)
+  end
+  local run = { dir = dir, servers = {}, seconds = given.seconds,
+    pins = servers.find("taskset") ~= nil and driver.shell("taskset -c 1 true 2>/dev/null") }
+  fill(given, dir)
+  local is_done, versions, rows = pcall(measure, run, given, program)
+  for _, server in pairs(run.servers) do
+    server:stop()
+  end
+  if not is_done then
+    error(versions, 0)
+  end
+  for name, version in pairs(versions) do
+    print(name, version)
+  end
+  print_rows(rows)
+  return { format = 1, seconds = given.seconds, repeats = given.repeats, versions = versions,
+    rows = rows }
+end
+
+return http
