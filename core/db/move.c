@@ -39,6 +39,7 @@ int move_is_possible(const struct version *version,
         return LOAM_OK;
     }
     size_t count = count_tables(version, start, limit);
+    INV(count > 0); /* No run is empty. */
     const struct table_meta **metas = mem_zalloc(count, sizeof(*metas));
     if (metas == NULL) {
         return mem_fail(err, count * sizeof(*metas));

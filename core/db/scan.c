@@ -286,7 +286,7 @@ static int take_stretch(struct loam_scan *scan, struct loam_error *err)
             break;
         }
         size_t key_size = prefix.size + from.suffix.size;
-        rc = reserve_bytes(scan, key_size + 2 * COPY_SIZE, err);
+        rc = reserve_bytes(scan, key_size + (size_t)2 * COPY_SIZE, err);
         if (rc != LOAM_OK) {
             break;
         }

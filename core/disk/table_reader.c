@@ -49,6 +49,7 @@ static int tail_read(const struct table_reader *reader,
 {
     out->size = 0;
     TRY(buf_reserve(out, (size_t)handle->size, err));
+    INV(out->data != NULL);
     TRY(env_read_exact(reader->file, handle->offset, out->data, (size_t)handle->size, err));
     TRY(tail_verify(reader, handle, out->data, what, err));
     out->size = (size_t)handle->size - TABLE_TRAILER_SIZE;

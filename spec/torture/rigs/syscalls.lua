@@ -39,8 +39,8 @@ local function run(words, dir, progress, from, to)
   child:wait(60000)
 end
 
--- Counts the calls of a run without faults: {{name, error, n}, ...}, every place there is.
-local function places(base)
+-- Counts the calls of a run without faults, by name: all, and those before the store is locked.
+local function count_calls(base)
   local names = {}
   for index, call in ipairs(CALLS) do
     names[index] = call.name
@@ -57,6 +57,12 @@ local function places(base)
       before_lock[name] = (before_lock[name] or 0) + (is_locked and 0 or 1)
     end
   end
+  return counts, before_lock
+end
+
+-- Every place of a run where a fault can strike: {{call, how, n}, ...}.
+local function places(base)
+  local counts, before_lock = count_calls(base)
   local list = {}
   for _, call in ipairs(CALLS) do
     -- Files that the program itself needs to start are left alone.
@@ -76,19 +82,33 @@ local function injection(place)
     "-e", ("inject=%s:%s:when=%d"):format(place.call, place.how, place.n) }
 end
 
+-- A first life of the store, ended by a kill. Returns the last step that was acknowledged and the
+-- first one that was not tried.
+local function live_and_die(dir)
+  local progress = dir .. ".first"
+  local child = real_store.write(dir, progress, 1, 100000, 7)
+  process.await("the first steps", 20000, function()
+    return steps.read(progress, 1).acked >= 60
+  end)
+  child:kill(9)
+  child:wait(10000)
+  local told = real_store.told(progress, 1)
+  return told.acked, told.attempted + 1
+end
+
+local function tally(context, place, is_recovery, told)
+  context:count(("system calls that were made to %s%s"):format(
+    place.how:find "SIGKILL" and "kill" or "fail", is_recovery and ", in recovery" or ""))
+  if told.failed then
+    context:count("after such a failure a write answered " .. told.failed)
+  end
+end
+
 -- The fault strikes while the store is new, or while it is recovered after a kill.
 local function inject(context, base, number, place, is_recovery)
   local dir, from, least = ("%s/db%d"):format(base, number), 1, 0
   if is_recovery then
-    local progress = dir .. ".first"
-    local child = real_store.write(dir, progress, 1, 100000, 7)
-    process.await("the first steps", 20000, function()
-      return steps.read(progress, 1).acked >= 60
-    end)
-    child:kill(9)
-    child:wait(10000)
-    local told = real_store.told(progress, 1)
-    least, from = told.acked, told.attempted + 1
+    least, from = live_and_die(dir)
   end
   local progress = dir .. ".progress"
   run(injection(place), dir, progress, from, from + STEPS - 1)
@@ -103,11 +123,7 @@ local function inject(context, base, number, place, is_recovery)
   local acked = told.acked >= from and told.acked or least
   real_store.verify(dir, acked, math.max(told.attempted, from - 1), what)
   shell.run("rm", "-rf", dir)
-  context:count(("system calls that were made to %s%s"):format(
-    place.how:find "SIGKILL" and "kill" or "fail", is_recovery and ", in recovery" or ""))
-  if told.failed then
-    context:count("after such a failure a write answered " .. told.failed)
-  end
+  tally(context, place, is_recovery, told)
 end
 
 function rig.round(context)
