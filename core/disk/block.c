@@ -207,8 +207,7 @@ samples_narrow(const struct block *block, uint64_t head, uint32_t *low, uint32_t
     *high = up_to == BLOCK_SAMPLES ? block->row_count : block_sample_row(block, up_to);
     if (*low < block->row_count) {
         const char *at = block_row_data(block, *low);
-        const char *end = *high < block->row_count ? block_row_data(block, *high)
-                                                   : block_data(block) + block->size;
+        const char *end = block_data(block) + block->size; /* Who seeks reads on. */
         for (unsigned i = 0; i < PREFETCH_LINES && at < end; i++, at += CACHE_LINE) {
             __builtin_prefetch(at);
         }

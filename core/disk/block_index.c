@@ -266,11 +266,16 @@ static uint32_t heads_bound(const struct block_index *index, uint64_t head, bool
     uint64_t want = head + is_above;
     const uint64_t *base = index->heads + 1;
     size_t count = index->count - 1;
-    /* Branch-free: a mispredicted branch costs more than the wasted comparison. */
+    /* Branch-free: a mispredicted branch costs more than the wasted comparison. The mask is written
+     * out because the compiler made a branch of a conditional. */
     while (count > 1) {
         size_t half = count / 2;
-        base += base[half - 1] < want ? half : 0;
-        count -= half;
+        size_t left = count - half;
+        /* Both numbers that may be asked next are on their way while this one is compared. */
+        __builtin_prefetch(base + left / 2);
+        __builtin_prefetch(base + half + left / 2);
+        base += half & (0 - (size_t)(base[half - 1] < want));
+        count = left;
     }
     base += count == 1 && *base < want;
     return (uint32_t)(base - index->heads);
