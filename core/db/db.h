@@ -73,6 +73,7 @@ struct loam_db {
     /* Constant after open. */
     struct env *env;
     struct env_dir *dir;
+    struct file_pool *files; /* Tables are read through it. */
     char *path;
     struct loam_options options;
     struct table_context tables;

@@ -20,6 +20,7 @@
 #include "db/sweep.h"
 #include "disk/file_name.h"
 #include "disk/manifest_log.h"
+#include "env/file_pool.h"
 
 /* What a directory holds, by name. */
 struct survey {
@@ -104,8 +105,10 @@ static int open_manifest(struct loam_db *db, struct loam_error *err)
     if (!survey.has_current) {
         TRY(create_store(db, err));
     }
-    db->tables = (struct table_context){
-        .dir = db->dir, .cache = db->cache, .on_obsolete = obsolete_add, .owner = db};
+    db->tables = (struct table_context){.dir = file_pool_dir(db->files),
+                                        .cache = db->cache,
+                                        .on_obsolete = obsolete_add,
+                                        .owner = db};
     TRY(version_set_open(db->dir, &db->tables, &db->versions, err));
     version_set_saw_file(db->versions, survey.number_max);
     return LOAM_OK;
@@ -192,6 +195,7 @@ static int handle_free(struct loam_db *db, struct loam_error *err)
     if (db->cache != NULL) {
         cache_free(db->cache);
     }
+    file_pool_free(db->files);
     env_dir_close(db->dir);
     overlay_deinit(&db->commit.overlay);
     log_ring_deinit(&db->log);
@@ -228,7 +232,8 @@ static int open_handle(struct loam_db *db, struct loam_error *err)
         TRY(env_lock(db->dir, lock, err));
     }
     db->cache = cache_new(db->options.memory_bytes);
-    if (db->cache == NULL) {
+    db->files = file_pool_new(db->dir, db->options.max_open_files);
+    if (db->cache == NULL || db->files == NULL) {
         return mem_fail(err, 1);
     }
     cache_fit(db, 0);
