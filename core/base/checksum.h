@@ -11,6 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/guard.h"
 #include "base/slice.h"
 
 /* ffi: begin */
@@ -21,6 +22,9 @@ uint64_t checksum_64(const void *data, size_t size, uint64_t seed);
 /* Mixes the place of a piece of data into a seed. */
 static inline uint64_t checksum_context(uint64_t file_id, uint64_t offset)
 {
+    if (!GUARD(CONTEXT_CHECKSUM)) {
+        return 0;
+    }
     uint64_t x = (file_id * 0x9e3779b97f4a7c15ULL) ^ (offset + 0x632be59bd9b4e019ULL);
     x = (x ^ (x >> 29)) * 0xbf58476d1ce4e5b9ULL;
     return x ^ (x >> 32);

@@ -8,6 +8,7 @@
 #include <time.h>
 
 #include "base/check.h"
+#include "base/guard.h"
 #include "base/limits.h"
 #include "db/background.h"
 #include "db/move.h"
@@ -210,7 +211,7 @@ install(struct compacting *work, const struct compaction_job *job, struct loam_e
     int rc = job != NULL
                  ? fill_edit(work, job, edit, err)
                  : move_fill_edit(work->version, work->plan.start, work->plan.limit, edit, err);
-    if (rc == LOAM_OK && job != NULL) {
+    if (rc == LOAM_OK && job != NULL && GUARD(COMPACT_DIR_SYNC)) {
         rc = env_dir_sync(work->db->dir, err); /* The names of the outputs, before the edit. */
     }
     if (rc == LOAM_OK) {

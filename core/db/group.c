@@ -11,6 +11,7 @@
 #include <inttypes.h>
 
 #include "base/check.h"
+#include "base/guard.h"
 #include "base/limits.h"
 #include "db/db.h"
 #include "disk/ops.h"
@@ -282,6 +283,9 @@ static void commit_group(struct loam_db *db, struct ticket *first)
         db_count_owned(&db->counters.wal_written_bytes, wal_writer_size(commit->wal) - before);
     }
     bool is_sync = wants_sync(first);
+    if (!GUARD(PUBLISH_AFTER_SYNC)) {
+        publish(db, first, false);
+    }
     if (is_sync && sync_log(db, &err) != LOAM_OK) {
         poison_group(db, first, &err);
         return;

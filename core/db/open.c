@@ -12,6 +12,7 @@
 #include <stdio.h>
 
 #include "base/check.h"
+#include "base/guard.h"
 #include "base/limits.h"
 #include "db/background.h"
 #include "db/buckets.h"
@@ -338,7 +339,7 @@ void db_poison(struct loam_db *db, const struct loam_error *cause)
 {
     bool is_first = false;
     mutex_lock(&db->mu);
-    if (!atomic_load_explicit(&db->is_read_only, memory_order_relaxed)) {
+    if (!atomic_load_explicit(&db->is_read_only, memory_order_relaxed) && GUARD(POISON)) {
         db->poison = *cause;
         is_first = true;
         /* Release: whoever sees it also sees the cause, under mu. */

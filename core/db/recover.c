@@ -5,6 +5,7 @@
 #include <inttypes.h>
 
 #include "base/check.h"
+#include "base/guard.h"
 #include "base/limits.h"
 #include "disk/file_name.h"
 #include "disk/ops.h"
@@ -81,7 +82,7 @@ static int check_link(const struct recovery *recovery,
                       const struct wal_link *named,
                       struct loam_error *err)
 {
-    if (index == 0 || named->number == 0) {
+    if (index == 0 || named->number == 0 || !GUARD(LOG_LINK)) {
         return LOAM_OK;
     }
     if (named->number != before->number || named->size != before->size ||
@@ -197,7 +198,7 @@ int recover_install(struct loam_db *db, struct recovery *recovery, struct loam_e
     if (memtable_count(recovery->memtable) > 0) {
         TRY(flush_part(db, recovery, err));
     }
-    if (!recovery->was_clean && recovery->last_seq < SEQ_MAX - SEQ_JUMP) {
+    if (!recovery->was_clean && GUARD(SEQUENCE_JUMP) && recovery->last_seq < SEQ_MAX - SEQ_JUMP) {
         recovery->last_seq += SEQ_JUMP;
     }
     db->commit.next_seq = recovery->last_seq + 1;

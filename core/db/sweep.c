@@ -4,6 +4,7 @@
 
 #include <inttypes.h>
 
+#include "base/guard.h"
 #include "disk/file_name.h"
 #include "disk/table_reader.h"
 #include "disk/wal_reader.h"
@@ -69,7 +70,7 @@ static int check_name(void *context, const char *name)
     } else if (kind == FILE_WAL) {
         seq = log_seq(db, number);
     }
-    if (seq > sweeping->last_seq) {
+    if (seq > sweeping->last_seq && GUARD(ORPHAN_EVIDENCE)) {
         return fail(sweeping->err, LOAM_CORRUPT,
                     "%s holds sequence %" PRIu64 ", but manifest and logs end at %" PRIu64
                     ": the manifest has lost edits",

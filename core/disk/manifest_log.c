@@ -10,6 +10,7 @@
 
 #include "base/check.h"
 #include "base/checksum.h"
+#include "base/guard.h"
 #include "base/limits.h"
 #include "base/memory.h"
 #include "disk/file_name.h"
@@ -41,7 +42,9 @@ static int begin_file(struct manifest_writer *writer,
     writer->chain = file_header_encode(header, bytes);
     TRY(env_write(writer->file, 0, bytes, sizeof(bytes), err));
     TRY(env_sync(writer->file, err));
-    TRY(env_dir_sync(dir, err));
+    if (GUARD(MANIFEST_DIR_SYNC)) {
+        TRY(env_dir_sync(dir, err));
+    }
     writer->durable = FILE_HEADER_SIZE;
     return LOAM_OK;
 }
@@ -91,7 +94,7 @@ static int write_frame(struct manifest_writer *writer, struct loam_error *err)
 {
     const struct loam_buffer *frame = &writer->frame;
     int rc = env_write(writer->file, writer->durable, frame->data, frame->size, &writer->failed);
-    if (rc == LOAM_OK) {
+    if (rc == LOAM_OK && GUARD(MANIFEST_SYNC)) {
         rc = env_sync(writer->file, &writer->failed);
     }
     if (rc != LOAM_OK) {
@@ -262,7 +265,7 @@ static int write_synced(
     struct env_file *file = NULL;
     TRY(env_create(dir, name, &file, err));
     int rc = env_write(file, 0, data, size, err);
-    if (rc == LOAM_OK) {
+    if (rc == LOAM_OK && GUARD(CURRENT_SYNC)) {
         rc = env_sync(file, err);
     }
     KEEP_FIRST(rc, env_close(file, rc == LOAM_OK ? err : NULL));
@@ -284,7 +287,7 @@ int current_write(struct env_dir *dir, uint64_t manifest_number, struct loam_err
     }
     TRY(write_synced(dir, tmp, text, CURRENT_SIZE, err));
     TRY(env_rename(dir, tmp, name, err));
-    return env_dir_sync(dir, err);
+    return GUARD(CURRENT_DIR_SYNC) ? env_dir_sync(dir, err) : LOAM_OK;
 }
 
 int current_read(struct env_dir *dir, uint64_t *manifest_number, struct loam_error *err)

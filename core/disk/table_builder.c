@@ -11,6 +11,7 @@
 #include "base/check.h"
 #include "base/checksum.h"
 #include "base/coding.h"
+#include "base/guard.h"
 #include "base/limits.h"
 #include "disk/block.h"
 #include "disk/block_index.h"
@@ -364,7 +365,9 @@ static int file_finish(struct table_builder *builder, struct loam_error *err)
         TRY(block_finish(builder, err));
     }
     TRY(tail_put(builder, err));
-    TRY(env_sync(builder->file, err));
+    if (GUARD(TABLE_SYNC)) {
+        TRY(env_sync(builder->file, err));
+    }
     struct env_file *file = builder->file;
     builder->file = NULL;
     return env_close(file, err);

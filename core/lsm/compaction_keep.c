@@ -2,6 +2,7 @@
 /* compaction_keep.c - see compaction_keep.h. */
 #include "lsm/compaction_keep.h"
 
+#include "base/guard.h"
 #include "disk/entry.h"
 
 /* Whether a snapshot sees this version: one in [seq, newer_seq). */
@@ -35,7 +36,8 @@ int keep_decide(const struct keep_rule *rule,
     }
     /* A snapshot from before this version may keep an older one, which must stay hidden. */
     bool hides_something =
-        !rule->is_bottom || (rule->snapshot_count > 0 && rule->snapshots[0] < seq);
+        GUARD(TOMBSTONE_RULE) &&
+        (!rule->is_bottom || (rule->snapshot_count > 0 && rule->snapshots[0] < seq));
     if (!hides_something) {
         return KEEP_NOT;
     }
