@@ -54,14 +54,19 @@ end
 
 -- A trace cannot be recorded through the first use of a symbol, so those of hot loops are used
 -- here.
-local HOT_FUNCTIONS = {
-  "loam_get", "loam_get_entry", "loam_put", "loam_delete", "loam_apply", "loam_batch_put",
-  "loam_batch_delete", "loam_scan_next", "loam_buffer_free",
+local HOT_SYMBOLS = {
+  "loam_get", "loam_get_entry", "loam_get_view", "loam_view_release", "loam_mget", "loam_put",
+  "loam_delete", "loam_apply", "loam_batch_put", "loam_batch_delete", "loam_batch_add",
+  "loam_scan_open", "loam_scan_next", "loam_scan_close", "loam_buffer_free",
+  "LOAM_NOT_FOUND", "LOAM_EXISTS", "LOAM_MISMATCH", "LOAM_DURABILITY_DEFAULT", "LOAM_SYNC",
+  "LOAM_INTERVAL", "LOAM_OS", "LOAM_OP_PUT", "LOAM_OP_DELETE", "LOAM_OP_INCR", "LOAM_OP_APPEND",
+  "LOAM_OP_MERGE", "LOAM_OP_TOUCH", "LOAM_IF_ABSENT", "LOAM_IF_PRESENT", "LOAM_IF_SEQ",
+  "LOAM_IF_VALUE",
 }
 
 local C = load_namespace()
 check_abi(C)
-for _, name in ipairs(HOT_FUNCTIONS) do
+for _, name in ipairs(HOT_SYMBOLS) do
   assert(C[name] ~= nil)
 end
 

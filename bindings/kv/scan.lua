@@ -20,6 +20,7 @@ local C = lib.C
 local err = errors.scratch
 local new_rows = ffi.typeof("loam_rows")
 local count_out = ffi.new("uint64_t[1]")
+local scan_out = ffi.new("loam_scan *[1]")
 local finalize = handles.finalizer(C.loam_scan_close)
 
 ---@class kv.scan
@@ -40,12 +41,12 @@ end
 local function open(self, call, spec, limit, reverse)
   local p = handles.pointer(self, call)
   local snapshot = read.snapshot_of(self, call, spec.snapshot)
-  local out = ffi.new("loam_scan *[1]")
-  local rc = C.loam_scan_open(p, self._id, range.fill(spec, limit, reverse), snapshot, out, err)
+  local filled = range.fill(spec, limit, reverse)
+  local rc = C.loam_scan_open(p, self._id, filled, snapshot, scan_out, err)
   if rc ~= 0 then
     return errors.failure(rc)
   end
-  return out[0]
+  return scan_out[0]
 end
 
 local function last_key(self)
