@@ -116,6 +116,14 @@ open_handle(struct http_request *request, uint32_t generation, struct http_excha
     return LOAM_OK;
 }
 
+/* Takes note of an answer's size: it decides how many requests are let in at a time. */
+static void note_size(struct http_conn *conn, size_t size)
+{
+    uint32_t now = size < UINT32_MAX ? (uint32_t)size : UINT32_MAX;
+    uint32_t before = conn->answer_bytes;
+    conn->answer_bytes = now > before ? now : before - (before - now + 7) / 8;
+}
+
 /* Ends the handle of an answer that is complete in its buffer. */
 static void answered(struct http_exchange *exchange)
 {
@@ -212,6 +220,7 @@ int http_respond(struct http_request *request,
         out->size += body_sent;
     }
     struct http_conn *conn = exchange->conn;
+    note_size(conn, body_sent);
     answered(exchange);
     /* When nothing of this connection is waited for any more, its answers go out now, in the one
      * write they would get at the end of the batch anyway: the client works on them while the rest
@@ -220,6 +229,7 @@ int http_respond(struct http_request *request,
         http_buffer_pending(&conn->out) >= conn->worker->limits.output_high_bytes) {
         http_conn_flush(conn);
     }
+    http_worker_relieve(conn->worker);
     return LOAM_OK;
 }
 
@@ -274,6 +284,7 @@ int http_respond_begin(struct http_request *request,
         return LOAM_NO_MEMORY;
     }
     exchange->length_left = is_known ? (uint64_t)content_length : 0;
+    note_size(exchange->conn, exchange->worker->limits.output_high_bytes / 4);
     http_conn_mark_dirty(exchange->conn);
     return LOAM_OK;
 }
@@ -308,6 +319,7 @@ static int after_write(struct http_exchange *exchange)
         return 1;
     }
     http_conn_flush(conn);
+    http_worker_relieve(conn->worker);
     if (exchange->conn == NULL) {
         return LOAM_CANCELLED;
     }

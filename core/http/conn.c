@@ -5,6 +5,7 @@
  */
 #include "http/conn.h"
 
+#include <poll.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -13,6 +14,8 @@
 #include "http/worker.h"
 
 #define MS_NS ((uint64_t)1000000)
+
+enum { PROBE_MS = 1000 };
 
 static const struct {
     const char *name;
@@ -91,6 +94,9 @@ static uint64_t input_deadline(const struct http_conn *conn)
     case HTTP_CONN_HEAD:
         grace_ms = limits->header_ms;
         break;
+    case HTTP_CONN_CLOSING:
+        grace_ms = conn->is_eof && conn->first != NULL ? PROBE_MS : 0;
+        break;
     case HTTP_CONN_LINGER:
         /* Without this one a closed connection could stay for ever: 0 means at once. */
         grace_ms = limits->linger_ms > 0 ? limits->linger_ms : 1;
@@ -125,6 +131,19 @@ static void update_deadline(struct http_conn *conn)
     uint64_t input = input_deadline(conn);
     uint64_t output = output_deadline(conn);
     wheel_set(&conn->worker->wheel, &conn->deadline, input < output ? input : output);
+}
+
+/* A client that has ended its half waits for its answer, or is gone for good: the socket knows once
+ * a reset has come, but nothing is watched that would tell. */
+static void probe(struct http_conn *conn)
+{
+    struct pollfd state = {.fd = conn->transport.fd};
+    if (poll(&state, 1, 0) > 0 && (state.revents & (POLLERR | POLLHUP)) != 0) {
+        http_conn_lose(conn);
+        return;
+    }
+    conn->since_ns = conn->worker->now_ns;
+    update_deadline(conn);
 }
 
 void http_conn_expire(struct http_conn *conn)
@@ -166,6 +185,9 @@ void http_conn_expire(struct http_conn *conn)
         failure.reason = "request body did not arrive in time";
         http_conn_refuse(conn, &failure);
         break;
+    case HTTP_CONN_CLOSING:
+        probe(conn);
+        break;
     default:
         http_conn_lose(conn);
         break;
@@ -180,6 +202,9 @@ void http_conn_detach(struct http_exchange *exchange)
     exchange->conn = NULL;
     exchange->next = NULL;
     http_buffer_drop(&worker->pool, &exchange->out);
+    if (!exchange->pub.is_complete && !exchange->has_piece) {
+        http_buffer_drop(&worker->pool, &exchange->body); /* No handler has seen it. */
+    }
     if (exchange->is_ended) {
         http_exchange_give(&worker->pool, exchange);
     } else if (exchange->is_delivered) {
@@ -216,7 +241,7 @@ void http_conn_lose(struct http_conn *conn)
         conn->input = NULL;
     }
     wheel_remove(&worker->wheel, &conn->deadline);
-    http_peers_leave(&worker->peers, conn->peer);
+    http_gate_leave(worker->gate, conn->peer);
     http_conn_set_state(conn, HTTP_CONN_CLOSED);
 
     if (conn->prev != NULL) {
@@ -410,7 +435,7 @@ void http_conn_open(struct http_worker *worker,
     if (conn == NULL || (tls != NULL && !http_transport_tls_init(&conn->transport, tls,
                                                                  worker->base, fd, on_ready))) {
         mem_free(conn);
-        http_peers_leave(&worker->peers, peer);
+        http_gate_leave(worker->gate, peer);
         (void)close(fd);
         return;
     }
@@ -421,6 +446,8 @@ void http_conn_open(struct http_worker *worker,
     conn->state = tls == NULL ? HTTP_CONN_IDLE : HTTP_CONN_HANDSHAKE;
     conn->since_ns = worker->now_ns;
     conn->lingers = true;
+    /* Eight requests at first; more when the answers turn out small. */
+    conn->answer_bytes = worker->limits.output_high_bytes / 8;
     conn->listener = listener;
     conn->peer = peer;
     conn->address = *address;

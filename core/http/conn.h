@@ -92,8 +92,9 @@ struct http_conn {
     /* Answers. */
     struct http_exchange *first;
     struct http_exchange *last;
-    uint32_t in_flight; /* Exchanges in the queue. */
-    uint32_t served;    /* Requests so far. */
+    uint32_t in_flight;    /* Exchanges in the queue. */
+    uint32_t served;       /* Requests so far. */
+    uint32_t answer_bytes; /* Size to be expected of an answer: the largest of late, fading. */
     struct http_buffer out;
     bool resets; /* Close with a reset. */
 

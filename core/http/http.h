@@ -205,7 +205,9 @@ struct http_worker_options {
     int reuse_port; /* 0: the port is for this worker alone. 1 (default): others may join; a port
                        that is in use already is an error all the same. 2: joins the port that
                        another worker of this process has opened with 1. */
-    struct http_tls *tls; /* NULL: plain HTTP. Else kept alive by the worker. */
+    struct http_tls *tls;        /* NULL: plain HTTP. Else kept alive by the worker. */
+    struct http_worker *gate_of; /* NULL, or an open worker whose count of connections, and limits
+                                    of it, this one shares. */
     struct http_limits limits;
 };
 
@@ -231,8 +233,9 @@ struct http_counters {
     double timeouts_body;
     double timeouts_write;
     double timeouts_idle;
-    double resets;  /* Clients that vanished with requests in flight. */
-    double drained; /* Connections cut by the drain deadline. */
+    double refused_memory; /* Connections ended by buffers_bytes_max. */
+    double resets;         /* Clients that vanished with requests in flight. */
+    double drained;        /* Connections cut by the drain deadline. */
 };
 
 void http_worker_options_init(struct http_worker_options *options);

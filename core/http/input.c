@@ -16,8 +16,12 @@ enum { BODY_READ_MIN = 65536 };
 static bool can_begin(const struct http_conn *conn)
 {
     const struct http_limits *limits = &conn->worker->limits;
-    return conn->in_flight < limits->pipeline_max &&
-           http_buffer_pending(&conn->out) < limits->output_high_bytes;
+    /* What the requests in flight may still bring counts as if it were there. */
+    double expected =
+        (double)http_buffer_pending(&conn->out) + (double)conn->in_flight * conn->answer_bytes;
+    return conn->in_flight == 0
+               ? http_buffer_pending(&conn->out) < limits->output_high_bytes
+               : conn->in_flight < limits->pipeline_max && expected < limits->output_high_bytes;
 }
 
 bool http_conn_wants_read(const struct http_conn *conn)
@@ -474,4 +478,5 @@ void http_conn_read(struct http_conn *conn)
     }
     conn->worker->counters.bytes_in += (double)n;
     http_conn_advance(conn);
+    http_worker_relieve(conn->worker);
 }

@@ -3,8 +3,9 @@
  * limits.h - every bound of the HTTP server, with its name and default. Floor 4.
  *
  * One table makes the struct, the defaults and the names that error answers print, so a client that
- * runs into a limit reads the name of the option to change. Limits are per worker: a server with W
- * workers gives each its share of connections_max. Thread: constant after the worker opened.
+ * runs into a limit reads the name of the option to change. Limits are per worker, but those of
+ * connections count over all workers that share a gate (http.h, http_worker_options). Thread:
+ * constant after the worker opened.
  */
 #ifndef LOAM_HTTP_LIMITS_H
 #define LOAM_HTTP_LIMITS_H
@@ -34,7 +35,8 @@
     X(linger_ms, 2000, "reading on after an early close, so that the answer arrives")              \
     X(output_high_bytes, 262144, "unsent bytes at which a streamed answer must wait")              \
     X(output_low_bytes, 65536, "unsent bytes below which it may go on")                            \
-    X(stream_piece_bytes, 65536, "largest piece of a streamed request body")
+    X(stream_piece_bytes, 65536, "largest piece of a streamed request body")                       \
+    X(buffers_bytes_max, 268435456, "request bodies and unsent answers of a worker together")
 
 enum http_limit {
 #define HTTP_LIMIT_ENUM(field, value, meaning) HTTP_LIMIT_##field,
@@ -69,6 +71,7 @@ struct http_limits {
     uint32_t output_high_bytes;
     uint32_t output_low_bytes;
     uint32_t stream_piece_bytes;
+    uint32_t buffers_bytes_max;
 };
 
 /* Sets every default. */

@@ -80,23 +80,20 @@ static void admit(struct http_listener *listener, int fd, const struct sockaddr_
     struct http_worker *worker = listener->worker;
     const struct http_limits *limits = &worker->limits;
     worker->counters.accepted++;
-    if (worker->counters.active >= limits->connections_max) {
+    struct http_peer *peer = NULL;
+    switch (http_gate_enter(worker->gate, address, &peer)) {
+    case HTTP_GATE_FULL:
         worker->counters.refused_connections_max++;
         refuse(listener, fd, HTTP_LIMIT_connections_max, limits->connections_max);
-        return;
+        break;
+    case HTTP_GATE_PEER_FULL:
+        worker->counters.refused_connections_per_ip++;
+        refuse(listener, fd, HTTP_LIMIT_connections_per_ip_max, limits->connections_per_ip_max);
+        break;
+    default:
+        http_conn_open(worker, fd, listener->index, address, peer);
+        break;
     }
-    struct http_peer *peer = NULL;
-    if (!listener->is_unix) {
-        peer = http_peers_enter(&worker->peers, address, limits->connections_per_ip_max);
-        if (peer == NULL) {
-            worker->counters.refused_connections_per_ip++;
-            refuse(listener, fd, HTTP_LIMIT_connections_per_ip_max, limits->connections_per_ip_max);
-            return;
-        }
-        int on = 1;
-        (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-    }
-    http_conn_open(worker, fd, listener->index, address, peer);
 }
 
 static void on_accept(evutil_socket_t listen_fd, short what, void *context)
@@ -137,6 +134,24 @@ static int bind_failed(int fd, const char *address, struct loam_error *err)
         code = LOAM_DENIED;
     }
     return fail_errno(err, code, os_errno, "cannot listen on %s", address);
+}
+
+/* Connections inherit these. Keep-alive probes find clients that are gone without a word while a
+ * handler works for them. */
+static void set_tcp_options(int fd)
+{
+    static const struct {
+        int level;
+        int name;
+        int value;
+    } wanted[] = {{IPPROTO_TCP, TCP_NODELAY, 1},
+                  {SOL_SOCKET, SO_KEEPALIVE, 1},
+                  {IPPROTO_TCP, TCP_KEEPIDLE, 60},
+                  {IPPROTO_TCP, TCP_KEEPINTVL, 10},
+                  {IPPROTO_TCP, TCP_KEEPCNT, 6}};
+    for (size_t i = 0; i < sizeof(wanted) / sizeof(wanted[0]); i++) {
+        (void)setsockopt(fd, wanted[i].level, wanted[i].name, &wanted[i].value, sizeof(int));
+    }
 }
 
 /* Opens and binds; *out is owned by the caller. */
@@ -214,6 +229,7 @@ static int open_tcp(struct http_listener *listener, const char *address, struct 
         (void)close(probe);
     }
     TRY_TO(out, rc, bind_tcp(info, share != 0, address, &listener->fd, err));
+    set_tcp_options(listener->fd);
     listener->port = port_of(listener->fd);
 out:
     freeaddrinfo(info);

@@ -108,6 +108,7 @@ static bool buffer_grow(struct http_pool *pool, struct http_buffer *buffer, size
         buffer->data = pool->buffers;
         memcpy(&pool->buffers, buffer->data, sizeof(void *));
         pool->buffer_count--;
+        pool->buffer_bytes += HTTP_PIECE_SIZE;
         buffer->capacity = HTTP_PIECE_SIZE;
         return true;
     }
@@ -120,6 +121,7 @@ static bool buffer_grow(struct http_pool *pool, struct http_buffer *buffer, size
     if (data == NULL) {
         return false;
     }
+    pool->buffer_bytes += capacity - buffer->capacity;
     buffer->data = data;
     buffer->capacity = capacity;
     return true;
@@ -149,6 +151,8 @@ bool http_buffer_append(struct http_pool *pool,
 
 void http_buffer_drop(struct http_pool *pool, struct http_buffer *buffer)
 {
+    PRE(pool->buffer_bytes >= buffer->capacity);
+    pool->buffer_bytes -= buffer->capacity;
     if (buffer->capacity == HTTP_PIECE_SIZE && pool->buffer_count < FREE_PIECES_MAX) {
         memcpy(buffer->data, &pool->buffers, sizeof(void *));
         pool->buffers = buffer->data;

@@ -43,6 +43,7 @@ struct http_pool {
     uint32_t chunk_count;
     void *buffers; /* Free buffers of HTTP_PIECE_SIZE; the first word links them. */
     uint32_t buffer_count;
+    size_t buffer_bytes;             /* Capacity of the buffers in use. */
     struct http_exchange *exchanges; /* Free ones. */
     void **slabs;
     uint32_t slab_count;

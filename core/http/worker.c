@@ -343,7 +343,13 @@ static int open_worker(struct http_worker *worker,
     http_worker_refresh_time(worker);
     wheel_init(&worker->wheel, worker->now_ns);
     http_pool_init(&worker->pool, worker->limits.headers_count_max);
-    TRY(http_peers_init(&worker->peers, worker->limits.connections_max, err));
+    worker->gate = options->gate_of == NULL
+                       ? http_gate_new(worker->limits.connections_max,
+                                       worker->limits.connections_per_ip_max, err)
+                       : http_gate_ref(options->gate_of->gate);
+    if (worker->gate == NULL) {
+        return LOAM_NO_MEMORY;
+    }
     TRY(open_base(worker, err));
     if (!queue_grow(worker)) {
         return mem_fail(err, 256 * sizeof(struct http_event));
@@ -403,7 +409,7 @@ void http_worker_close(struct http_worker *worker)
     if (worker->wake_fd >= 0) {
         (void)close(worker->wake_fd);
     }
-    http_peers_deinit(&worker->peers);
+    http_gate_unref(worker->gate);
     http_pool_deinit(&worker->pool);
     mem_free(worker->queue);
     mem_free(worker);

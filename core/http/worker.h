@@ -7,6 +7,7 @@
 #define LOAM_HTTP_WORKER_H
 
 #include "http/conn.h"
+#include "http/gate.h"
 #include "http/http.h"
 
 enum { HTTP_LISTENERS_MAX = 8, HTTP_DATE_SIZE = 37, HTTP_BLOCK_CACHE = 512 };
@@ -22,19 +23,6 @@ struct http_listener {
     struct http_tls *tls; /* NULL: plain. */
     struct http_worker *worker;
     int index;
-};
-
-/* Connections of one address. */
-struct http_peer {
-    struct http_peer *next;
-    uint8_t address[16];
-    uint32_t count;
-};
-
-struct http_peers {
-    struct http_peer **buckets;
-    uint32_t mask;
-    uint64_t seed;
 };
 
 struct http_timer;
@@ -64,7 +52,7 @@ struct http_worker {
     uint64_t poll_timer_ns; /* When it fires; WHEEL_NEVER = not armed. */
 
     struct http_pool pool;
-    struct http_peers peers;
+    struct http_gate *gate;
     struct wheel wheel;
     struct http_timers timers;
     struct http_watch *watches;
@@ -103,6 +91,10 @@ bool http_worker_push(struct http_worker *worker, struct http_event event);
 void http_worker_push_exchange(struct http_worker *worker,
                                int type,
                                struct http_exchange *exchange);
+/* When buffers hold more than buffers_bytes_max, ends the connections that hold most until the rest
+ * fits: slow ones that fill the memory go, not those that ask for a little. May close any
+ * connection. */
+void http_worker_relieve(struct http_worker *worker);
 void http_worker_refresh_time(struct http_worker *worker);
 
 /* ---- listener.c ---- */
@@ -119,17 +111,6 @@ void http_refuse_socket(struct http_worker *worker,
                         int fd,
                         const struct http_failure *failure,
                         double limit_value);
-
-/* ---- peers.c ---- */
-
-int http_peers_init(struct http_peers *peers, uint32_t connections_max, struct loam_error *err);
-void http_peers_deinit(struct http_peers *peers);
-/* Counts a connection of `address`. Returns its entry, or NULL when it has `max` already or without
- * memory. */
-struct http_peer *
-http_peers_enter(struct http_peers *peers, const struct sockaddr_storage *address, uint32_t max);
-/* NULL is fine. */
-void http_peers_leave(struct http_peers *peers, struct http_peer *peer);
 
 /* ---- timer.c ---- */
 

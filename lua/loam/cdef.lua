@@ -35,6 +35,7 @@ struct http_limits {
     uint32_t output_high_bytes;
     uint32_t output_low_bytes;
     uint32_t stream_piece_bytes;
+    uint32_t buffers_bytes_max;
 };
 void http_limits_init(struct http_limits *limits);
 const char *http_limit_name(int index);
@@ -178,6 +179,7 @@ struct http_worker_options {
     int backlog;
     int reuse_port;
     struct http_tls *tls;
+    struct http_worker *gate_of;
     struct http_limits limits;
 };
 struct http_counters {
@@ -201,6 +203,7 @@ struct http_counters {
     double timeouts_body;
     double timeouts_write;
     double timeouts_idle;
+    double refused_memory;
     double resets;
     double drained;
 };
