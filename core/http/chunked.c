@@ -119,8 +119,25 @@ static int trailer_start(struct http_chunked *chunked, char byte)
         return http_refuse(&chunked->failure, 400, "malformed trailer");
     }
     chunked->line_size = 0;
+    chunked->trailer_name[0] = byte;
     chunked->state = CHUNK_TRAILER_NAME;
     return trailer_count(chunked);
+}
+
+/* Fields that other readers might heed although the body has begun long before. */
+static bool is_framing(const struct http_chunked *chunked)
+{
+    static const char *const names[] = {
+        "connection", "content-length", "expect",  "host",
+        "te",         "trailer",        "upgrade", "transfer-encoding"};
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        size_t size = strlen(names[i]);
+        if (chunked->line_size == size &&
+            http_equal_nocase(chunked->trailer_name, size, names[i], size)) {
+            return true;
+        }
+    }
+    return false;
 }
 
 static int trailer_byte(struct http_chunked *chunked, char byte)
@@ -131,8 +148,14 @@ static int trailer_byte(struct http_chunked *chunked, char byte)
         return HTTP_PARSE_MORE;
     }
     if (is_name && byte == ':') {
+        if (is_framing(chunked)) {
+            return http_refuse(&chunked->failure, 400, "trailer with a field of the head");
+        }
         chunked->state = CHUNK_TRAILER_VALUE;
         return trailer_count(chunked);
+    }
+    if (is_name && chunked->line_size < sizeof(chunked->trailer_name)) {
+        chunked->trailer_name[chunked->line_size] = byte;
     }
     uint8_t set = is_name ? HTTP_CHAR_TOKEN : HTTP_CHAR_VALUE;
     if ((http_chars[(uint8_t)byte] & set) == 0) {

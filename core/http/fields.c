@@ -138,6 +138,29 @@ static int apply_host(struct http_parser *parser, const char *data, const struct
     return HTTP_PARSE_DONE;
 }
 
+/* True when the name begins with `word`, where "_" is as good as "-". */
+static bool begins_alike(const char *name, size_t size, const char *word, size_t word_size)
+{
+    if (size < word_size) {
+        return false;
+    }
+    for (size_t i = 0; i < word_size; i++) {
+        char c = name[i] == '_' ? '-' : name[i];
+        if (!http_equal_nocase(&c, 1, word + i, 1)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Names that sloppy readers take for a framing field: parsers that compare only its beginning, and
+ * gateways that make "-" of "_". Behind one of those the body would end elsewhere. */
+static bool is_lookalike(const char *name, size_t size)
+{
+    return begins_alike(name, size, "content-length", 14) ||
+           begins_alike(name, size, "transfer-encoding", 17);
+}
+
 int http_field_apply(struct http_parser *parser, const char *data, const struct http_field *field)
 {
     const char *name = data + field->name_at;
@@ -157,6 +180,9 @@ int http_field_apply(struct http_parser *parser, const char *data, const struct 
     }
     if (size == 6 && http_equal_nocase(name, size, "expect", 6)) {
         return apply_expect(parser, value, field->value_size);
+    }
+    if (is_lookalike(name, size)) {
+        return http_refuse(&parser->failure, 400, "header name resembles a framing field");
     }
     return HTTP_PARSE_DONE;
 }

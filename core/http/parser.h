@@ -12,7 +12,8 @@
  *
  * Lines end with CRLF only; a bare LF, a folded line, a blank before the colon, a second Host or
  * Content-Length, Content-Length with Transfer-Encoding, and any Transfer-Encoding but a single
- * "chunked" are errors. Thread: owner.
+ * "chunked" are errors; so are names that only resemble these two, and fields of the head in a
+ * trailer. Thread: owner.
  */
 #ifndef LOAM_HTTP_PARSER_H
 #define LOAM_HTTP_PARSER_H
@@ -88,6 +89,7 @@ struct http_chunked {
     uint32_t trailer_bytes;
     uint32_t trailer_count;
     int state;
+    char trailer_name[20]; /* Its beginning. */
     double body_size; /* Decoded bytes so far, with the announced rest of the current chunk. */
     double body_max;  /* May be changed at any time. */
 };
