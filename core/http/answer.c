@@ -168,7 +168,9 @@ write_head(struct http_exchange *exchange, struct http_head_options *options, si
 {
     bool is_receiving =
         exchange->conn->receiving == exchange && exchange->conn->state != HTTP_CONN_HEAD;
-    exchange->closes = exchange->closes || exchange->worker->is_draining;
+    /* Whoever drains ends a connection with the last answer of what it has taken. */
+    exchange->closes =
+        exchange->closes || (exchange->worker->is_draining && exchange->conn->last == exchange);
     options->version_minor = exchange->pub.version_minor;
     options->keep_alive = !exchange->closes && !is_receiving;
     exchange->framing = options->framing;

@@ -7,6 +7,7 @@
 
 #include <poll.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "base/check.h"
@@ -344,6 +345,14 @@ void http_conn_flush(struct http_conn *conn)
     }
 }
 
+/* Closing with unread bytes makes a reset, which may overtake answers that were sent. */
+static bool has_unread(const struct http_conn *conn)
+{
+    int count = 0;
+    return conn->in_at != conn->in_end ||
+           (ioctl(conn->transport.fd, FIONREAD, &count) == 0 && count > 0);
+}
+
 void http_conn_settle(struct http_conn *conn)
 {
     if (conn->state == HTTP_CONN_CLOSED) {
@@ -352,8 +361,11 @@ void http_conn_settle(struct http_conn *conn)
     http_conn_flush(conn);
     if (conn->state <= HTTP_CONN_IDLE && conn->worker->is_draining && conn->first == NULL &&
         http_buffer_pending(&conn->out) == 0) {
-        http_conn_lose(conn);
-        return;
+        if (conn->state == HTTP_CONN_HANDSHAKE || !has_unread(conn)) {
+            http_conn_lose(conn);
+            return;
+        }
+        http_conn_stop_input(conn); /* Lingers. */
     }
     if (conn->state < HTTP_CONN_CLOSING) {
         http_conn_advance(conn);

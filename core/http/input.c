@@ -16,6 +16,9 @@ enum { BODY_READ_MIN = 65536 };
 static bool can_begin(const struct http_conn *conn)
 {
     const struct http_limits *limits = &conn->worker->limits;
+    if (conn->worker->is_draining && conn->in_flight > 0) {
+        return false; /* Those are the last ones. */
+    }
     /* What the requests in flight may still bring counts as if it were there. */
     double expected =
         (double)http_buffer_pending(&conn->out) + (double)conn->in_flight * conn->answer_bytes;

@@ -90,8 +90,8 @@ struct http_chunked {
     uint32_t trailer_count;
     int state;
     char trailer_name[20]; /* Its beginning. */
-    double body_size; /* Decoded bytes so far, with the announced rest of the current chunk. */
-    double body_max;  /* May be changed at any time. */
+    double body_size;      /* Decoded bytes so far, with the announced rest of the current chunk. */
+    double body_max;       /* May be changed at any time. */
 };
 
 void http_chunked_init(struct http_chunked *chunked,

@@ -187,6 +187,15 @@ function Server:connect()
   return self:prepare():open()
 end
 
+--- Connects to another listener of the server, a Unix socket.
+function http_server.client_of(server, path)
+  local client = setmetatable({ socket = assert(socket_unix()), server = server, received = "" },
+    Client)
+  assert(client.socket:connect(path))
+  client.socket:settimeout(0)
+  return client
+end
+
 function Server:counters()
   return lib.http_worker_counters(self.worker)
 end
@@ -196,8 +205,8 @@ function Server:close()
   self.worker = nil
 end
 
---- Opens a worker on a free loopback port; options: address, reuse_port, tls, limits. Returns nil,
---- text and the code when it cannot open.
+--- Opens a worker on a free loopback port; options: address, reuse_port, tls, gate_of,
+--- limits. Returns nil, text and the code when it cannot open.
 function http_server.new(options)
   options = options or {}
   local c = ffi.new("struct http_worker_options")
@@ -206,6 +215,7 @@ function http_server.new(options)
   c.address = address
   c.reuse_port = options.reuse_port or c.reuse_port
   c.tls = options.tls
+  c.gate_of = options.gate_of
   for name, value in pairs(options.limits or {}) do
     c.limits[name] = value
   end

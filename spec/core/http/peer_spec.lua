@@ -143,7 +143,8 @@ local WORDS = { "\r\n", "\n", "\r", " ", "\t", ":", ";", ",", "\0", "\255", "0",
   "+", "-", "0x", "%", "?", "#", "@", "[", "]", "/", "*", "HTTP/1.1", "HTTP/1.0", "GET", "POST",
   "Host: b\r\n", "Content-Length: 3\r\n", "Content-Length: 0\r\n", "Connection: close\r\n",
   "Connection: keep-alive, upgrade\r\nUpgrade: x\r\n", "Transfer-Encoding: chunked\r\n",
-  "Transfer-Encoding: identity\r\n", "Expect: 100-continue\r\n", "0\r\n\r\n", "\r\n\r\n", " folded" }
+  "Transfer-Encoding: identity\r\n", "Expect: 100-continue\r\n", "0\r\n\r\n", "\r\n\r\n",
+  " folded" }
 
 local function split_at(input)
   local at = math.random(0, #input)
