@@ -5,8 +5,8 @@
 --
 -- One line per loop: its name, the traces made, the aborts that say "this cannot be compiled", and
 -- the kilobytes the loop allocated. Leaving a loop while recording, or meeting an inner one (also
--- one that turns too often to be unrolled), is no such abort: the compiler then starts elsewhere. A process
--- of its own, since a loop that once failed stays marked.
+-- one that turns too often to be unrolled), is no such abort: the compiler then starts elsewhere. A
+-- process of its own, since a loop that once failed stays marked.
 local library, dir = ...
 package.path = "bindings/?.lua;bindings/?/init.lua;" .. package.path
 package.preload["kv.native"] = function() return { library = library } end
