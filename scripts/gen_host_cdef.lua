@@ -16,12 +16,13 @@ local HEADERS = {
   { "http/tls.h", "struct http_tls_options" },
   { "http/http.h", "struct http_request" },
   { "host/host.h", "struct host_task" },
+  { "host/secure.h", "struct host_token" },
 }
 
 local HEAD = [==[
 -- The C declarations of the HTTP room and the host for LuaJIT. Made by scripts/gen_host_cdef.lua
--- from core/http/limits.h, core/http/tls.h, core/http/http.h and core/host/host.h: do not edit;
--- change the header and run scripts/gen_host_cdef.lua. Types are declared once per process.
+-- from headers of core/http and core/host: do not edit; change the header and run
+-- scripts/gen_host_cdef.lua. Types are declared once per process.
 local ffi = require "ffi"
 require "kv.cdef"
 

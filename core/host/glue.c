@@ -93,6 +93,19 @@ static struct slice find_header(const struct http_request *request, const char *
     return value;
 }
 
+/* Keeps a browser from running what somebody stored; lua/loam/browser.lua does the same. */
+static void head_guard(struct head *head, const char *type, size_t size)
+{
+    HEAD_LITERAL(head, "\r\nX-Content-Type-Options: nosniff\r\n");
+    for (size_t i = 0; i + 3 <= size; i++) {
+        bool is_page = i + 4 <= size && strncasecmp(type + i, "html", 4) == 0;
+        if (is_page || strncasecmp(type + i, "xml", 3) == 0) {
+            HEAD_LITERAL(head, "Content-Security-Policy: sandbox\r\n");
+            return;
+        }
+    }
+}
+
 static void make_head(struct head *head, loam_db *db, const loam_view *view, const struct head *tag)
 {
     HEAD_LITERAL(head, "ETag: \"");
@@ -106,9 +119,13 @@ static void make_head(struct head *head, loam_db *db, const loam_view *view, con
     const char *type =
         view->meta.content_type == 0 ? NULL : loam_content_type_name(db, view->meta.content_type);
     HEAD_LITERAL(head, "\r\nContent-Type: ");
-    type = type == NULL ? "application/octet-stream" : type;
-    head_text(head, type, strnlen(type, CONTENT_TYPE_SIZE_MAX));
-    HEAD_LITERAL(head, "\r\n");
+    if (type == NULL) {
+        HEAD_LITERAL(head, "application/octet-stream\r\n");
+        return;
+    }
+    size_t size = strnlen(type, CONTENT_TYPE_SIZE_MAX);
+    head_text(head, type, size);
+    head_guard(head, type, size);
 }
 
 static int send_absent(struct http_request *request, int etag)
@@ -206,12 +223,44 @@ static struct slice without_port(struct slice authority)
     return slice_make(authority.data, colon == NULL ? size : (size_t)(colon - authority.data));
 }
 
+/* "*" stands for every name. */
 static bool name_is_listed(struct slice name, const char *names, size_t names_size)
 {
     size_t at = 0;
     while (at < names_size) {
         size_t size = strnlen(names + at, names_size - at);
-        if (size == name.size && strncasecmp(names + at, name.data, size) == 0) {
+        bool is_any = size == 1 && names[at] == '*';
+        if (is_any || (size == name.size && strncasecmp(names + at, name.data, size) == 0)) {
+            return true;
+        }
+        at += size + 1;
+    }
+    return false;
+}
+
+/* Whether a page comes from the host and port that its request goes to. */
+static bool is_own_page(struct slice origin, struct slice host)
+{
+    static const char *const schemes[] = {"http://", "https://"};
+    for (size_t i = 0; i < sizeof schemes / sizeof schemes[0]; i++) {
+        size_t skip = strlen(schemes[i]);
+        if (host.size > 0 && origin.size == skip + host.size &&
+            memcmp(origin.data, schemes[i], skip) == 0 &&
+            strncasecmp(origin.data + skip, host.data, host.size) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* An origin that was configured: it has a scheme, by which it differs from the hosts. */
+static bool origin_is_listed(struct slice origin, const char *names, size_t names_size)
+{
+    size_t at = 0;
+    while (at < names_size) {
+        size_t size = strnlen(names + at, names_size - at);
+        if (size == origin.size && memchr(names + at, '/', size) != NULL &&
+            strncasecmp(names + at, origin.data, size) == 0) {
             return true;
         }
         at += size + 1;
@@ -229,11 +278,5 @@ int host_admit(const struct http_request *request, const char *names, size_t nam
     if (origin.size == 0) {
         return 0;
     }
-    /* Only our own pages: the same host and port as the request went to. */
-    static const char scheme[] = "http://";
-    size_t skip = sizeof scheme - 1;
-    bool is_same = host.size > 0 && origin.size == skip + host.size &&
-                   memcmp(origin.data, scheme, skip) == 0 &&
-                   strncasecmp(origin.data + skip, host.data, host.size) == 0;
-    return is_same ? 0 : 2;
+    return is_own_page(origin, host) || origin_is_listed(origin, names, names_size) ? 0 : 2;
 }

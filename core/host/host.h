@@ -204,7 +204,8 @@ int host_put_finish(struct http_request *request,
                     const loam_completion *completion);
 /*
  * Decides whether a browser that was lured to another site may have sent this request: the Host and
- * Origin must be one of `names`, each ended by a NUL, lower case, without port. Returns 0 to go on,
+ * Origin must be one of `names`, each ended by a NUL, lower case: hosts without port ("*" = any),
+ * origins with their scheme. The server's own pages always may. Returns 0 to go on,
  * 1 a foreign Host, 2 a foreign Origin. Thread: worker
  */
 int host_admit(const struct http_request *request, const char *names, size_t names_size);

@@ -12,6 +12,7 @@
 #include <netinet/tcp.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -261,7 +262,10 @@ static int open_unix(struct http_listener *listener, const char *path, struct lo
     if (fd < 0) {
         return bind_failed(fd, path, err);
     }
-    int rc = bind(fd, (struct sockaddr *)&address, sizeof(address));
+    /* Before bind(), so that there is no moment in which others could connect: the mode of the file
+     * is that of the socket. */
+    int rc = fchmod(fd, S_IRUSR | S_IWUSR);
+    rc = rc == 0 ? bind(fd, (struct sockaddr *)&address, sizeof(address)) : rc;
     if (rc != 0 && errno == EADDRINUSE && is_stale(&address)) {
         (void)unlink(path);
         rc = bind(fd, (struct sockaddr *)&address, sizeof(address));

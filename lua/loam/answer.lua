@@ -42,6 +42,7 @@ end
 function answer.json(status, value, headers)
   headers = headers or {}
   headers["Content-Type"] = headers["Content-Type"] or answer.JSON
+  headers["X-Content-Type-Options"] = "nosniff"
   return answer.new(status, json.encode(value) .. "\n", headers)
 end
 

@@ -5,7 +5,8 @@
 --
 -- Declarations go to the registry that is being filled while app.lua loads (loam.app_loader);
 -- afterwards they raise, because a route that appears in one worker only would answer one request
--- in W. sleep() works in handlers and timers.
+-- in W. sleep() works in handlers and timers. A route's last argument may be {role, is_scoped}: who
+-- may call it when the server asks for tokens (loam.gate).
 local files = require "loam.static_files"
 
 local app = {}
@@ -27,25 +28,45 @@ local function check_function(call, fn, level)
   end
 end
 
-local function declare(call, method, path, fn)
+local ROLES = { public = true, read = true, write = true, exec = true, deploy = true, admin = true }
+
+-- Role and scope of a route: what changes nothing is for read, all else for write, unless it says.
+local function access_of(call, method, options)
+  for name in pairs(options or {}) do
+    if name ~= "role" and name ~= "is_scoped" then
+      error(("app.%s: unknown option '%s': it takes role and is_scoped"):format(call,
+        tostring(name)), 4)
+    end
+  end
+  local role = options and options.role or method == "GET" and "read" or "write"
+  if not ROLES[role] then
+    error(("app.%s: role is one of public, read, write, exec, deploy, admin, got '%s'"):format(call,
+      tostring(role)), 4)
+  end
+  return role, options and options.is_scoped == true
+end
+
+local function declare(call, method, path, fn, options)
   check_function(call, fn, 4)
   if type(path) ~= "string" or path:sub(1, 1) ~= "/" then
     error(("app.%s: the path is a string that begins with /, got %s"):format(call, tostring(path)),
       3)
   end
   local list = registry(call, 4).routes
-  list[#list + 1] = { name = "app", method = method, path = path, user_handler = fn, role = "read" }
+  local role, is_scoped = access_of(call, method, options)
+  list[#list + 1] = { name = "app", method = method, path = path, user_handler = fn, role = role,
+    is_scoped = is_scoped }
 end
 
 for _, method in ipairs { "get", "post", "put", "delete", "patch" } do
-  app[method] = function(path, fn)
-    declare(method, method:upper(), path, fn)
+  app[method] = function(path, fn, options)
+    declare(method, method:upper(), path, fn, options)
   end
 end
 
 --- A handler for every method of a path that has no handler of its own.
-function app.any(path, fn)
-  declare("any", "*", path, fn)
+function app.any(path, fn, options)
+  declare("any", "*", path, fn, options)
 end
 
 --- fn(req, next) runs around every route except the built-in GET of a plain key when no middleware
@@ -59,7 +80,7 @@ end
 --- Serves the files of a directory below a path.
 ---@param path string
 ---@param directory string  relative to app.lua
-function app.static(path, directory)
+function app.static(path, directory, options)
   if type(directory) ~= "string" then
     error("app.static: the directory is a string, got " .. type(directory), 2)
   end
@@ -68,7 +89,7 @@ function app.static(path, directory)
     directory = current.directory .. "/" .. directory
   end
   local base = path:gsub("/+$", "")
-  declare("static", "GET", base .. "/{file*}", files.handler(directory))
+  declare("static", "GET", base .. "/{file*}", files.handler(directory), options)
 end
 
 local function check_seconds(call, seconds)

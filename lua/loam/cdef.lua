@@ -1,6 +1,6 @@
 -- The C declarations of the HTTP room and the host for LuaJIT. Made by scripts/gen_host_cdef.lua
--- from core/http/limits.h, core/http/tls.h, core/http/http.h and core/host/host.h: do not edit;
--- change the header and run scripts/gen_host_cdef.lua. Types are declared once per process.
+-- from headers of core/http and core/host: do not edit; change the header and run
+-- scripts/gen_host_cdef.lua. Types are declared once per process.
 local ffi = require "ffi"
 require "kv.cdef"
 
@@ -357,6 +357,44 @@ enum {
     HOST_ROWS_META = 32,
 };
 int host_json_rows(loam_buffer *out, const loam_rows *rows, size_t start, size_t limit, int flags);
+]]
+end
+
+if not is_known("struct host_token") then
+  ffi.cdef [[
+enum {
+    HOST_TOKEN_ID_SIZE = 16,
+    HOST_TOKEN_SECRET_SIZE = 43,
+    HOST_HASH_SIZE = 32,
+};
+struct host_token {
+    char id[16];
+    uint8_t hash[32];
+    double expires_at_ms;
+};
+enum {
+    HOST_TOKEN_ABSENT = -1,
+    HOST_TOKEN_WRONG = -2,
+    HOST_TOKEN_EXPIRED = -3,
+};
+int host_token_find(const struct host_token *list,
+    uint32_t count,
+    const char *field,
+    size_t field_size,
+    double now_ms);
+int host_token_of(const struct http_request *request,
+    const struct host_token *list,
+    uint32_t count,
+    double now_ms);
+int host_sha256(const void *data, size_t size, uint8_t *out);
+int host_random(void *out, size_t size);
+double host_file_read_private(const char *path, char *out, size_t capacity, struct loam_error *err);
+int host_file_replace(const char *path, const char *data, size_t size, struct loam_error *err);
+int host_file_lock(const char *path, struct loam_error *err);
+int host_file_stamp(const char *path, char *text, size_t size);
+int host_append_open(const char *path, struct loam_error *err);
+int host_append(int fd, const char *data, size_t size, struct loam_error *err);
+void host_file_close(int fd);
 ]]
 end
 

@@ -28,7 +28,7 @@ end
 
 --- Makes a client; it connects with the first request.
 ---@param url string
----@param given? {timeout_seconds: number}
+---@param given? {timeout_seconds: number, token: string}  token: LOAM_TOKEN by default
 ---@return loam.client? client, table? err, string? code
 function client.new(url, given)
   local host, port = connection.parse_url(url)
@@ -36,9 +36,13 @@ function client.new(url, given)
     return nil, { code = "INVALID", text = port }, "INVALID"
   end
   local timeout = given and given.timeout_seconds or TIMEOUT_SECONDS
+  local token = given and given.token or os.getenv("LOAM_TOKEN")
+  if token and token:find("[^%w_-]") then
+    return nil, { code = "INVALID", text = "that is no token of Loam" }, "INVALID"
+  end
   return setmetatable({
     url = url, _host = host, _port = port, _timeout = timeout,
-    _connection = connection.new(host, port, timeout),
+    _connection = connection.new(host, port, timeout, token ~= "" and token or nil),
   }, metatable)
 end
 
@@ -143,6 +147,8 @@ local function call(self, method, path, given)
   end
   return value
 end
+
+methods.call = call
 
 -- One member of an answer; a failure passes through.
 local function member(name, made, err, code)

@@ -6,6 +6,7 @@
 -- Called by loam.worker for requests from sockets and by specs for fake ones. Every way out is an
 -- answer: a handler's error is 500 without details, its traceback is in the log.
 local answer = require "loam.answer"
+local browser = require "loam.browser"
 local params = require "loam.params"
 local protected_call = require "loam.protected_call"
 
@@ -62,6 +63,10 @@ local function run(registry, route, values, req, ctx)
     end
     req.args = params.check(route, req, values)
   end
+  local refused = browser.refusal(req, route)
+  if refused then
+    return refused
+  end
   local made = call_around(registry.middleware, 1, route, req, ctx)
   if made.stream and req.method == "HEAD" then
     made.stream = nil
@@ -69,13 +74,25 @@ local function run(registry, route, values, req, ctx)
   return made
 end
 
+-- The route of a request. Where the gate hides it, there is none.
+local function match(registry, req, ctx)
+  local route, values, extra = registry.router:match(req.method, req.path)
+  if route and ctx.gate and not ctx.gate:has_route(req, route) then
+    return nil, "not found"
+  end
+  return route, values, extra
+end
+
 --- Returns the answer and the route (or UNROUTED).
 ---@param registry table  what loam.app_loader gives
 ---@param req table
 ---@param ctx table
 function dispatch.answer(registry, req, ctx)
-  local route, values, extra = registry.router:match(req.method, req.path)
-  if not route then
+  local route, values, extra = match(registry, req, ctx)
+  local refused = ctx.gate and ctx.gate:check(req, route)
+  if refused then
+    return refused, route or dispatch.UNROUTED
+  elseif not route then
     return all_options(req) or no_route(req, values, extra), dispatch.UNROUTED
   end
   local is_ok, made = protected_call(req.method .. " " .. route.path, run, registry, route, values,
@@ -88,10 +105,10 @@ function dispatch.answer(registry, req, ctx)
 end
 
 --- Returns the most bytes a body may have for a request, and the name of that limit; nil when the
---- request has no route, so that it is answered without its body.
+--- request has no route or is not let in, so that it is answered without its body.
 function dispatch.body_limit(registry, req, ctx)
-  local route = registry.router:match(req.method, req.path)
-  if not route then
+  local route = match(registry, req, ctx)
+  if not route or ctx.gate and ctx.gate:verdict(req, route) then
     return nil
   elseif route.body_max then
     return route.body_max(ctx.config)

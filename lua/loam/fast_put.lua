@@ -5,12 +5,14 @@
 -- commit is TAG_BASE plus the request's slot, which stays taken until the answer, so loam.commits
 -- can give the completion back here. A commit that fails is answered in Lua.
 local ffi = require "ffi"
+local gate = require "loam.gate"
 local known_buckets = require "loam.known_buckets"
 local C = require "loam.native"
 
 local fast_put = {}
 local PREFIX_SIZE = known_buckets.PREFIX_SIZE
 local PUT = 4
+local WRITE = gate.WRITE
 local SLOTS = 65536
 local DURABILITIES = { sync = C.LOAM_SYNC, interval = C.LOAM_INTERVAL, os = C.LOAM_OS }
 
@@ -32,13 +34,14 @@ local function make_put(options)
 end
 
 --- Returns {try(request) -> boolean, finish(completion, slot), remember_type(name, id), pending()}.
---- options: queue, buckets, names, config, count(status), fail(request, generation, completion).
+--- options: queue, buckets, names, config, count(status), fail(request, generation, completion),
+--- allows(request, right) of loam.gate or nil.
 function fast_put.new(options)
   local batch = ffi.gc(C.loam_batch_new(), C.loam_batch_free)
   options.batch = batch
   local put = make_put(options)
   local find, count, fail = options.buckets.find, options.count, options.fail
-  local names, names_size = options.names, #options.names
+  local names, names_size, allows = options.names, #options.names, options.allows
   local requests = ffi.new("struct http_request *[?]", SLOTS)
   local generations = ffi.new("uint32_t[?]", SLOTS)
   local pending = 0
@@ -51,7 +54,8 @@ function fast_put.new(options)
     end
     local path, path_size = request.path, request.path_size
     local bucket = find(path, path_size)
-    if not bucket or names_size > 0 and C.host_admit(request, names, names_size) ~= 0 then
+    if not bucket or C.host_admit(request, names, names_size) ~= 0
+      or allows and not allows(request, WRITE) then
       return false
     end
     local skip = PREFIX_SIZE + bucket.size

@@ -59,6 +59,11 @@ function lazy.query(req)
   return values or {}
 end
 
+-- The number of the address it came in by: 0 is the option listen, 1 admin_listen.
+function lazy.listener(req)
+  return req._p.listener
+end
+
 function lazy.target(req)
   return ffi.string(req._p.target, req._p.target_size)
 end
@@ -117,7 +122,8 @@ function request.fake(values)
     headers = setmetatable(headers, fake_headers),
     body = values.body or "",
     id = values.id or "fake-1",
-    peer = "127.0.0.1:1",
+    peer = values.peer or "127.0.0.1:1",
+    listener = values.listener or 0,
   }
 end
 

@@ -87,6 +87,7 @@ local function open_listeners(self)
       C.http_worker_close(out[0])
       return "out of memory"
     end
+    self.admin_http = self.admin_http or out[0]
     if not self.port then
       self.port = C.http_worker_port(out[0])
       text = self.address.is_unix and text or ("%s:%d"):format(self.address.host, self.port)
@@ -94,11 +95,34 @@ local function open_listeners(self)
   end
 end
 
+-- One worker serves administration: its requests are few, and a path belongs to one socket.
+local function open_admin_listener(self)
+  local text = self.values.admin_listen
+  if text == "" then
+    return nil
+  end
+  if C.http_worker_listen(self.admin_http, text, err) < 0 then
+    return "admin_listen: " .. last_error()
+  end
+end
+
+-- The names that Host may have ("*": any) and, told apart by their "://", the origins.
+local function admitted(self)
+  local names = address.admitted_hosts(self.address, self.values.hosts)
+  if #names == 0 then
+    names[1] = "*"
+  end
+  for _, origin in ipairs(self.values.origins) do
+    names[#names + 1] = origin
+  end
+  return json.array(names)
+end
+
 local function start_workers(self, config)
   local text = json.encode {
     values = self.values,
     rows = config:rows(),
-    hosts = json.array(address.admitted_hosts(self.address, self.values.hosts)),
+    hosts = admitted(self),
   }
   for index = 1, self.worker_count do
     if C.host_worker_start(self.host, index, self.db, text, #text, err) ~= 0 then
@@ -178,7 +202,7 @@ local function start(self, config)
     return last_error()
   end
   self.host = out[0]
-  message = open_listeners(self)
+  message = open_listeners(self) or open_admin_listener(self)
   if message then
     return message
   end
@@ -200,9 +224,17 @@ local function check_address(values)
   local parsed, message = address.parse(values.listen)
   if not parsed then
     return nil, message
-  elseif not parsed.is_loopback and not values.insecure then
-    return nil, ("listen %s is beyond loopback and this server asks nobody for a token: "
-      .. "everyone who reaches it could read and write; --insecure allows that"):format(parsed.text)
+  elseif not parsed.is_loopback and values.tokens == "" and not values.insecure then
+    return nil, ("listen %s is beyond loopback and this server asks nobody for a token: everyone "
+      .. "who reaches it could read and write; give --tokens FILE, or --insecure to allow that")
+      :format(parsed.text)
+  elseif values.admin_listen ~= "" and not values.admin_listen:find("^unix:.") then
+    return nil, ("admin_listen is unix:PATH, got '%s'"):format(values.admin_listen)
+  end
+  for _, origin in ipairs(values.origins) do
+    if not origin:find("^https?://[^/%s]+$") then
+      return nil, ("origins are http://HOST[:PORT] or https://HOST[:PORT], got '%s'"):format(origin)
+    end
   end
   return parsed
 end
@@ -230,7 +262,7 @@ function server.run(config, app_path)
     stop(self, EXIT_FAILURE)
     return fail(message)
   end
-  if not parsed.is_loopback then
+  if not parsed.is_loopback and values.tokens == "" then
     log.warn("everyone who reaches " .. parsed.text .. " can read and write: --insecure was given")
   end
   for _, option in ipairs(options.list) do

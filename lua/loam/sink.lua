@@ -60,12 +60,14 @@ end
 -- Returns the write function of a stream.
 local function writer(req)
   local p, generation = req._p, req._generation
+  req.bytes_sent = 0
   return function(text)
     if type(text) ~= "string" then
       error("write takes a string, got " .. type(text), 2)
     elseif text == "" then
       return
     end
+    req.bytes_sent = req.bytes_sent + #text
     local code = C.http_respond_write(p, generation, text, #text)
     while code == 0 do
       local slot = p.slot
@@ -106,13 +108,14 @@ local function send_stream(req, made)
   return raised == GONE and 499 or 500
 end
 
---- Sends an answer. Returns the status for the books: 499 when the client left in the middle.
+--- Sends an answer. Returns the status for the books (499 when the client left in the middle) and
+--- the bytes of its body.
 function sink.send(req, made)
   local status = made.stream and send_stream(req, made) or send_whole(req, made)
   if made.finish then
     made.finish()
   end
-  return status
+  return status, req.bytes_sent or #(made.body or "")
 end
 
 --- Lets the task go on that waits to write to a request, if one does.

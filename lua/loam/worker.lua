@@ -12,6 +12,7 @@ local dispatch = require "loam.dispatch"
 local fast = require "loam.fast"
 local fast_put = require "loam.fast_put"
 local ffi = require "ffi"
+local guards = require "loam.guards"
 local json = require "loam.json"
 local known_buckets = require "loam.known_buckets"
 local kv = require "kv"
@@ -31,33 +32,34 @@ local DEV_INTERVAL_MS = 300
 local LOG_INTERVAL_MS = 500
 local LOG_LINES = 32
 local LOG_LEVELS_MAX = 3
+local TOKENS_INTERVAL_MS = 500
 
 -- ---- Requests ----
 
 local function admission_answer(worker, req)
-  local names = worker.names
-  if names == "" then
-    return nil
-  end
-  local verdict = C.host_admit(req._p, names, #names)
+  local verdict = C.host_admit(req._p, worker.names, #worker.names)
   if verdict == 1 then
     return answer.error(req, 403, "the Host of this request is not one that this server is called; "
       .. "see the option hosts")
   elseif verdict == 2 then
-    return answer.error(req, 403, "requests from pages of other origins are refused")
+    return answer.error(req, 403, "requests from pages of other origins are refused; see the "
+      .. "option origins")
   end
 end
 
 local function handle(worker, p, generation)
   local started_ms = C.host_monotonic_ms()
   local req = request.from_http(p, generation)
+  guards.start(worker, req)
   local made, route = admission_answer(worker, req), dispatch.UNROUTED
   if not made then
     made, route = dispatch.answer(worker.registry, req, worker.ctx)
   end
   local method = req.method
-  local status = sink.send(req, made)
-  worker.count(route, method, status, (C.host_monotonic_ms() - started_ms) / 1000)
+  local status, bytes = sink.send(req, made)
+  local seconds = (C.host_monotonic_ms() - started_ms) / 1000
+  worker.count(route, method, status, seconds)
+  guards.finish(worker, req, route, status, seconds, bytes)
   if log.is_on("debug") then
     log.debug(method, req.path, { status = status, route = route.name })
   end
@@ -76,7 +78,7 @@ end
 local function handle_head(worker, p, generation)
   local req = request.from_http(p, generation)
   local limit, name = dispatch.body_limit(worker.registry, req, worker.ctx)
-  if not limit or worker.names ~= "" and C.host_admit(p, worker.names, #worker.names) ~= 0 then
+  if not limit or C.host_admit(p, worker.names, #worker.names) ~= 0 then
     return handle(worker, p, generation)
   elseif p.body_expected > limit then
     local text = ("request body: %.0f, and %s is %.0f"):format(p.body_expected, name, limit)
@@ -162,6 +164,7 @@ local function on_wake(worker)
   local shared = worker.shared
   if shared.reload_count ~= worker.reload_count then
     worker.reload_count = shared.reload_count
+    guards.reload(worker)
     reload(worker)
   end
   if shared.stop_ms >= 0 and not worker.is_draining then
@@ -204,7 +207,7 @@ local function on_event(worker, event)
   end
 end
 
-local function turn(worker, events, try_get, try_put)
+local function turn(worker, events, try)
   local timeout_ms = scheduler.has_ready() and 0 or -1
   local count = C.http_poll(worker.http, timeout_ms, events, EVENT_CAPACITY)
   if count < 0 then
@@ -213,13 +216,14 @@ local function turn(worker, events, try_get, try_put)
   local is_fast = worker.is_fast
   for at = 0, count - 1 do
     local event = events[at]
-    if not (event.type == 1 and is_fast and (try_get(event.request) or try_put(event.request))) then
+    if not (event.type == 1 and is_fast and try(event.request)) then
       on_event(worker, event)
     end
   end
   if scheduler.has_ready() then
     scheduler.run_ready()
   end
+  guards.flush(worker)
 end
 
 -- After the drain only commits and slow calls are waited for: their results belong to nobody any
@@ -228,11 +232,24 @@ local function is_finished(worker)
   return worker.is_drained and worker.commits.pending + worker.fast_put.pending() == 0
 end
 
+-- Returns the function that answers plain requests. What is to be written down goes the general way.
+local function fast_way(worker)
+  local try_get, try_put, noted = worker.fast_get, worker.fast_put.try, worker.notes
+  if noted then
+    return function(request)
+      return not noted:wants() and (try_get(request) or try_put(request))
+    end
+  end
+  return function(request)
+    return try_get(request) or try_put(request)
+  end
+end
+
 local function run(worker)
   local events = ffi.new("struct http_event[?]", EVENT_CAPACITY)
-  local try_get, try_put = worker.fast_get, worker.fast_put.try
+  local try = fast_way(worker)
   while not is_finished(worker) do
-    turn(worker, events, try_get, try_put)
+    turn(worker, events, try)
   end
 end
 
@@ -247,6 +264,7 @@ local function make_context(worker)
     worker_count = worker.shared.worker_count,
     started_at_ms = worker.shared.started_at_ms,
     version = ffi.string(C.loam_version()),
+    gate = worker.gate,
     config_rows = function() return worker.config_rows end,
     is_stopping = function() return worker.shared.stop_ms >= 0 end,
     sleep = function(seconds) worker.timers:sleep(seconds) end,
@@ -260,7 +278,7 @@ local function make_context(worker)
   }
 end
 
--- The names that Host may have, as host_admit() wants them; "" admits everything.
+-- The names that Host may have, and the origins, as host_admit() wants them.
 local function names_text(hosts)
   local parts = {}
   for at, name in ipairs(hosts) do
@@ -300,10 +318,11 @@ end
 -- The ways around the general path, and how they learn of buckets and content types.
 local function connect_fast(worker)
   local buckets = known_buckets.new(worker.shared)
+  local allows = worker.gate and worker.gate:fast_check()
   worker.fast_get = fast.new { db = worker.db, buckets = buckets, names = worker.names,
-    count = books.get_count() }
+    allows = allows, count = books.get_count() }
   worker.fast_put = fast_put.new { queue = worker.commits:queue(), buckets = buckets,
-    names = worker.names, config = worker.config, count = books.put_count(),
+    names = worker.names, config = worker.config, allows = allows, count = books.put_count(),
     fail = function(p, generation, completion) refuse_put(worker, p, generation, completion) end }
   worker.commits.finish_put = worker.fast_put.finish
   worker.store.on_bucket = buckets.remember
@@ -311,6 +330,7 @@ local function connect_fast(worker)
 end
 
 local function connect(worker)
+  guards.open(worker)
   worker.timers = timers.new(worker.http)
   worker.commits = commits.open(worker.handle, worker.db)
   worker.store = store.new(worker.db, { waiter = worker.commits:store_waiter(),
@@ -331,6 +351,9 @@ end
 local function start_timers(worker)
   if worker.index == 1 then
     every(worker, LOG_INTERVAL_MS, function() take_log(worker) end)
+  end
+  if worker.gate and worker.gate.path then
+    every(worker, TOKENS_INTERVAL_MS, function() guards.refresh(worker) end)
   end
   if worker.config.dev and worker.config.app then
     every(worker, DEV_INTERVAL_MS, function() watch_app(worker) end)
@@ -355,6 +378,7 @@ return function(pointer)
   -- Also after a failure: the store cannot be closed while the queue is open.
   C.http_fd_remove(worker.http, worker.commits:fd())
   worker.commits:close()
+  guards.close(worker)
   if not is_ok then
     error(problem, 0)
   end

@@ -10,7 +10,7 @@ local EXIT_USAGE, EXIT_FAILURE = 2, 3
 
 local COMMANDS = {
   "serve", "run", "shell", "get", "put", "delete", "scan", "load", "dump", "buckets", "stats",
-  "compact", "check", "inspect", "config", "bench", "version",
+  "compact", "check", "inspect", "config", "token", "bench", "version",
 }
 
 local function find(name)

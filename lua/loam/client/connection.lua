@@ -22,10 +22,13 @@ local function failure(code, text, ...)
   return nil, { code = code, text = text:format(...) }, code
 end
 
---- Host and port of "http://host[:port]"; nil and one line for anything else.
+--- Host and port of "http://host[:port]", or "unix:PATH" and 0; nil and one line for anything else.
 ---@param url string
 ---@return string? host, number|string port_or_message
 function connection.parse_url(url)
+  if url:find("^unix:.") then
+    return url, 0
+  end
   local scheme, rest = url:match("^(%a[%w+.-]*)://(.*)$")
   if scheme == "https" then
     return nil, "https is not supported; use http://HOST:PORT"
@@ -48,11 +51,13 @@ end
 ---@param host string
 ---@param port number
 ---@param timeout_seconds number  longest wait for the server to take or to send something
-function connection.new(host, port, timeout_seconds)
+---@param token? string  goes with every request
+function connection.new(host, port, timeout_seconds, token)
   local shown = host:find(":", 1, true) and "[" .. host .. "]" or host
+  local authority = host:find("^unix:") and "localhost" or ("%s:%d"):format(shown, port)
   return setmetatable({
     _host = host, _port = port, _timeout = timeout_seconds, _socket = false, _methods = {},
-    _first = 1, _lost_count = 0, pending_count = 0, authority = ("%s:%d"):format(shown, port),
+    _first = 1, _lost_count = 0, pending_count = 0, authority = authority, _token = token or false,
   }, metatable)
 end
 
@@ -76,7 +81,27 @@ local function broken(self, what, reason)
   return failure("IO", "%s: %s while %s", self.authority, text, what)
 end
 
+local function connect_unix(self, path)
+  local has_unix, unix = pcall(require, "socket.unix")
+  if not has_unix then
+    return failure("UNSUPPORTED", "%s: this luasocket has no Unix sockets", self._host)
+  end
+  local made = unix()
+  made:settimeout(self._timeout)
+  local is_connected, reason = made:connect(path)
+  if not is_connected then
+    made:close()
+    return failure("IO", "cannot connect to %s: %s", self._host, tostring(reason))
+  end
+  self._socket = made
+  return true
+end
+
 local function connect(self)
+  local path = self._host:match("^unix:(.+)$")
+  if path then
+    return connect_unix(self, path)
+  end
   local made, reason = socket.tcp()
   if made then
     made:settimeout(CONNECT_SECONDS)
@@ -116,6 +141,9 @@ end
 
 local function head_of(self, method, target, headers, body)
   local lines = { ("%s %s HTTP/1.1"):format(method, target), "Host: " .. self.authority }
+  if self._token then
+    lines[#lines + 1] = "Authorization: Bearer " .. self._token
+  end
   for name, value in pairs(headers or {}) do
     lines[#lines + 1] = name .. ": " .. value
   end

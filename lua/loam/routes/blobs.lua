@@ -4,16 +4,19 @@
 -- The rows are in bucket "_blobs", made by the first POST. The ETag is the CRC-32 of the body in 8
 -- hex digits, so that a client can compute it too.
 local answer = require "loam.answer"
+local browser = require "loam.browser"
 local json = require "loam.json"
 local keys = require "loam.routes.keys"
 local C = require "loam.native"
 local request = require "loam.request"
 local scan = require "loam.routes.scan"
+local scope = require "loam.scope"
 
 local blobs = {}
 local BUCKET = "_blobs"
 
 local function bucket_of(req, ctx, is_made)
+  scope.check_bucket(req, BUCKET)
   local id, failure = ctx.store:bucket_id(BUCKET)
   if not id and not failure and is_made then
     local made
@@ -80,6 +83,9 @@ function blobs.get(req, ctx)
   local etag = etag_of(value, #value)
   local headers = { ETag = '"' .. etag .. '"', ["X-KV-Seq"] = ("%.0f"):format(meta.seq),
     ["Content-Type"] = meta.content_type or "application/octet-stream" }
+  if meta.content_type then
+    browser.guard(headers, meta.content_type)
+  end
   local listed = req.headers["If-None-Match"]
   if listed and (listed == "*" or listed:find('"' .. etag .. '"', 1, true)) then
     return answer.new(304, "", headers)
@@ -111,6 +117,7 @@ function blobs.list(req, ctx)
     return answer.stream(200, headers, empty_list)
   end
   local limit = req.args.limit
+  scope.check_range(req, { prefix = req.args.prefix })
   local rows, failure = ctx.store:scan(bucket, { prefix = req.args.prefix, limit = limit,
     after = req.args.after and scan.key_of_cursor(req, req.args.after), keys_only = true })
   if not rows then
@@ -135,19 +142,23 @@ end
 local PATH = "/blobs/{key*}"
 
 blobs.routes = {
-  { name = "blob_post", method = "POST", path = PATH, role = "write", handler = blobs.post,
+  { name = "blob_post", method = "POST", path = PATH, role = "write", is_scoped = true,
+    handler = blobs.post,
     summary = "Stores the body as a blob.", body = "application/octet-stream",
     body_max = value_body_max, params = { keys.KEY, keys.DURABILITY, keys.DEADLINE },
     answers = { [201] = "{key, etag, size, volume_id}.", [413] = "Too large." } },
-  { name = "blob_get", method = "GET", path = PATH, role = "read", handler = blobs.get,
+  { name = "blob_get", method = "GET", path = PATH, role = "read", is_scoped = true,
+    handler = blobs.get,
     summary = "The bytes of a blob.", params = { keys.KEY },
     answers = { [200] = "The bytes.", [304] = "If-None-Match holds the ETag.",
       [404] = "Blob not found." } },
-  { name = "blob_delete", method = "DELETE", path = PATH, role = "write", handler = blobs.delete,
+  { name = "blob_delete", method = "DELETE", path = PATH, role = "write", is_scoped = true,
+    handler = blobs.delete,
     summary = "Removes a blob; also when it is absent.",
     params = { keys.KEY, keys.DURABILITY, keys.DEADLINE },
       answers = { [204] = "It is absent now." } },
-  { name = "blob_list", method = "GET", path = "/blobs", role = "read", handler = blobs.list,
+  { name = "blob_list", method = "GET", path = "/blobs", role = "read", is_scoped = true,
+    handler = blobs.list,
     summary = "The keys of all blobs as a JSON list, streamed.",
     params = { { name = "prefix", type = "bytes", summary = "What every key begins with." },
       { name = "after", type = "bytes", summary = "Goes on behind this key." }, scan.LIMIT },

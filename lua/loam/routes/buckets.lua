@@ -2,6 +2,7 @@
 local answer = require "loam.answer"
 local json = require "loam.json"
 local keys = require "loam.routes.keys"
+local scope = require "loam.scope"
 
 local buckets = {}
 local MERGES = { none = 0, add = 1, max = 2, min = 3, append = 4 }
@@ -11,10 +12,10 @@ local function shown(bucket)
   return { name = bucket.name, ttl = bucket.ttl_ms / 1000, merge = MERGE_NAMES[bucket.merge] }
 end
 
-function buckets.list(_, ctx)
+function buckets.list(req, ctx)
   local list = json.array()
   for _, bucket in ipairs(ctx.store:buckets()) do
-    if bucket.name:sub(1, 1) ~= "_" then
+    if bucket.name:sub(1, 1) ~= "_" and scope.allows_bucket(req, bucket.name) then
       list[#list + 1] = shown(bucket)
     end
   end
@@ -23,6 +24,7 @@ end
 
 local function find(req, ctx)
   keys.check_bucket_name(req, req.args.bucket)
+  scope.check_bucket(req, req.args.bucket)
   local bucket, failure = ctx.store:bucket(req.args.bucket)
   if failure then
     keys.fail(req, failure)
@@ -68,6 +70,7 @@ end
 
 function buckets.put(req, ctx)
   local bucket = find(req, ctx)
+  scope.check_whole_bucket(req, req.args.bucket)
   local ttl_ms, merge = options_of(req)
   if bucket then
     if bucket.ttl_ms ~= ttl_ms or bucket.merge ~= merge then
@@ -83,6 +86,7 @@ function buckets.put(req, ctx)
 end
 
 function buckets.delete(req, ctx)
+  scope.check_whole_bucket(req, req.args.bucket)
   if req.args.bucket == "default" then
     return answer.error(req, 409, "the bucket 'default' always exists")
   elseif not find(req, ctx) then
@@ -98,12 +102,15 @@ end
 local PATH = "/v1/buckets/{bucket}"
 
 buckets.routes = {
-  { name = "bucket_list", method = "GET", path = "/v1/buckets", role = "read", params = {},
+  { name = "bucket_list", method = "GET", path = "/v1/buckets", role = "read",
+    is_scoped = true, params = {},
     handler = buckets.list, summary = "All buckets.", answers = { [200] = "{buckets}." } },
-  { name = "bucket_get", method = "GET", path = PATH, role = "read", params = { keys.BUCKET },
+  { name = "bucket_get", method = "GET", path = PATH, role = "read", is_scoped = true,
+    params = { keys.BUCKET },
     handler = buckets.get, summary = "One bucket.",
     answers = { [200] = "{name, ttl, merge}.", [404] = "No such bucket." } },
-  { name = "bucket_put", method = "PUT", path = PATH, role = "admin", handler = buckets.put,
+  { name = "bucket_put", method = "PUT", path = PATH, role = "admin",
+    is_scoped = true, handler = buckets.put,
     summary = "Makes a bucket; also fine when it is there with the same options.",
     body = "application/json",
     params = { keys.BUCKET,
@@ -114,7 +121,7 @@ buckets.routes = {
     answers = { [200] = "It was there.", [201] = "Created.",
       [409] = "It is there with other options." } },
   { name = "bucket_delete", method = "DELETE", path = PATH, role = "admin",
-    params = { keys.BUCKET },
+    is_scoped = true, params = { keys.BUCKET },
     handler = buckets.delete, summary = "Drops a bucket with all its rows.",
     answers = { [204] = "Dropped.", [404] = "No such bucket.", [409] = "default always exists." } },
 }

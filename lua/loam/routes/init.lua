@@ -7,7 +7,7 @@ local answer = require "loam.answer"
 local openapi = require "loam.openapi"
 
 local routes = {}
-local FILES = { "kv", "scan", "many", "buckets", "blobs", "health", "admin" }
+local FILES = { "kv", "scan", "many", "buckets", "blobs", "health", "admin", "tokens" }
 
 local list = {}
 for _, file in ipairs(FILES) do
@@ -19,7 +19,8 @@ end
 local document -- Made once: the table does not change.
 
 list[#list + 1] = {
-  name = "openapi", method = "GET", path = "/openapi.json", role = "read", params = {},
+  name = "openapi", method = "GET", path = "/openapi.json", role = "read",
+  is_scoped = true, params = {},
   summary = "This description.", answers = { [200] = "OpenAPI 3.0." },
   handler = function(_, ctx)
     document = document or answer.json(200, openapi.document(list, ctx.version)).body

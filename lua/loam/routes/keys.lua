@@ -5,6 +5,7 @@
 local answer = require "loam.answer"
 local json = require "loam.json"
 local params = require "loam.params"
+local scope = require "loam.scope"
 
 local keys = {}
 
@@ -37,6 +38,7 @@ end
 --- Returns the id of a bucket, or raises 404.
 function keys.bucket(req, ctx, name)
   keys.check_bucket_name(req, name)
+  scope.check_bucket(req, name)
   local id, failure = ctx.store:bucket_id(name)
   if failure then
     keys.fail(req, failure)
@@ -47,8 +49,9 @@ function keys.bucket(req, ctx, name)
   return id
 end
 
---- Raises 413 for a key above the limit.
+--- Raises 413 for a key above the limit, 403 for one outside the token's prefixes.
 function keys.check_key(req, ctx, key)
+  scope.check_key(req, key)
   local limit = ctx.config.key_bytes_max
   if #key > limit then
     answer.refuse_size(req, "key", ("%d bytes"):format(#key), "key_bytes_max", limit)

@@ -3,6 +3,7 @@
 -- The plain GET of a warm bucket never comes here: loam.fast answers it. What differs from that one
 -- (meta, enc, a bucket seen for the first time) is answered here, with the same headers.
 local answer = require "loam.answer"
+local browser = require "loam.browser"
 local json = require "loam.json"
 local keys = require "loam.routes.keys"
 local request = require "loam.request"
@@ -50,6 +51,9 @@ function kv.get(req, ctx)
     return meta_answer(key, meta, headers)
   end
   headers["Content-Type"] = meta.content_type or "application/octet-stream"
+  if meta.content_type then
+    browser.guard(headers, meta.content_type)
+  end
   if is_unchanged(req, ("%.0f"):format(meta.seq)) then
     return answer.new(304, "", headers)
   end
@@ -133,7 +137,8 @@ end
 
 kv.routes = {
   {
-    name = "kv_get", method = "GET", path = PATH, role = "read", handler = kv.get,
+    name = "kv_get", method = "GET", path = PATH, role = "read", is_scoped = true,
+    handler = kv.get,
     summary = "The value of a key, as it was stored.",
     params = { keys.BUCKET, keys.KEY, keys.ENC, { name = "meta", type = "flag",
       summary = "JSON with sequence, size, expiry and content type in place of the value." } },
@@ -141,7 +146,8 @@ kv.routes = {
       [304] = "If-None-Match holds the ETag.", [404] = "No such key or bucket." },
   },
   {
-    name = "kv_put", method = "PUT", path = PATH, role = "write", handler = kv.put,
+    name = "kv_put", method = "PUT", path = PATH, role = "write", is_scoped = true,
+    handler = kv.put,
     summary = "Stores the body as the value of a key.", body_max = value_body_max,
     body = "application/octet-stream",
     params = { keys.BUCKET, keys.KEY, keys.ENC, keys.TTL, keys.DURABILITY, keys.DEADLINE },
@@ -152,14 +158,16 @@ kv.routes = {
       [507] = "Disk full; nothing was stored." },
   },
   {
-    name = "kv_delete", method = "DELETE", path = PATH, role = "write", handler = kv.delete,
+    name = "kv_delete", method = "DELETE", path = PATH, role = "write", is_scoped = true,
+    handler = kv.delete,
     summary = "Removes a key; also when it is absent.",
     params = { keys.BUCKET, keys.KEY, keys.ENC, keys.DURABILITY, keys.DEADLINE },
     answers = { [204] = "The key is absent now.", [412] = "If-Match does not hold.",
       [503] = "As for PUT." },
   },
   {
-    name = "kv_post", method = "POST", path = PATH, role = "write", handler = kv.post,
+    name = "kv_post", method = "POST", path = PATH, role = "write", is_scoped = true,
+    handler = kv.post,
     summary = "Changes a value by its present one.",
     params = { keys.BUCKET, keys.KEY, keys.ENC, keys.TTL, keys.DURABILITY, keys.DEADLINE,
       { name = "op", type = "string", values = { "incr" }, summary = "What to do." },

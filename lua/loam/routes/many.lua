@@ -235,13 +235,15 @@ end
 
 many.routes = {
   {
-    name = "mget", method = "POST", path = "/v1/mget", role = "read", handler = many.mget,
+    name = "mget", method = "POST", path = "/v1/mget", role = "read", is_scoped = true,
+    handler = many.mget,
     summary = "The values of many keys at one sequence, in the order asked.",
     body = "application/json", body_max = batch_body_max, params = {},
     answers = { [200] = "A list, or NDJSON, of {b, k, found, v, seq}.", [404] = "No such bucket." },
   },
   {
-    name = "batch", method = "POST", path = "/v1/batch", role = "write", handler = many.batch,
+    name = "batch", method = "POST", path = "/v1/batch", role = "write", is_scoped = true,
+    handler = many.batch,
     summary = "Puts, deletes and increments as one atomic commit.",
     body = "application/json", body_max = batch_body_max,
     params = { keys.DURABILITY, keys.DEADLINE },

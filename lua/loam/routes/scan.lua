@@ -12,6 +12,7 @@ local keys = require "loam.routes.keys"
 local C = require "loam.native"
 local params = require "loam.params"
 local scheduler = require "loam.scheduler"
+local scope = require "loam.scope"
 
 local scan = {}
 local CURSOR_MARK = "b64u:"
@@ -160,7 +161,9 @@ end
 
 function scan.get(req, ctx)
   local bucket = keys.bucket(req, ctx, req.args.bucket)
-  local rows, failure = ctx.store:scan(bucket, range_of(req))
+  local range = range_of(req)
+  scope.check_range(req, range)
+  local rows, failure = ctx.store:scan(bucket, range)
   if not rows then
     keys.fail(req, failure)
   elseif req.args.count_only then
@@ -181,7 +184,8 @@ scan.LIMIT = { name = "limit", type = "integer", min = 1, max = 2 ^ 53 - 2, summ
 
 scan.routes = {
   {
-    name = "kv_scan", method = "GET", path = "/v1/kv/{bucket}", role = "read", handler = scan.get,
+    name = "kv_scan", method = "GET", path = "/v1/kv/{bucket}", role = "read", is_scoped = true,
+    handler = scan.get,
     summary = "The rows of a range, from one snapshot, streamed.",
     params = {
       keys.BUCKET, keys.ENC, scan.LIMIT,
