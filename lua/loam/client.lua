@@ -4,9 +4,8 @@
 --     local c = assert(client.new "http://127.0.0.1:8080")
 --     c:put("default", "a", "1")      print(c:get("default", "a").value)
 --
--- Not found is nil alone, a failure nil, err, CODE with err = {code, text}. A scan that fails while
--- it runs raises that error. One thing at a time: while a scan runs, other calls use a connection
--- of their own.
+-- Not found is nil alone, a failure nil, err, CODE with err = {code, text}. A failing scan raises
+-- that error. While a scan runs, other calls use a connection of their own.
 local connection = require "loam.client.connection"
 local json = require "loam.json"
 local uri = require "loam.uri"
@@ -149,7 +148,6 @@ local function call(self, method, path, given)
 end
 
 methods.call = call
-
 -- One member of an answer; a failure passes through.
 local function member(name, made, err, code)
   if not made then

@@ -78,7 +78,8 @@ local function build(self, rows)
     end
   end
   table.sort(valid, function(a, b) return a.id < b.id end)
-  local list, rights = ffi.new("struct host_token[?]", #valid + 1), ffi.new("uint8_t[?]", #valid + 1)
+  local list = ffi.new("struct host_token[?]", #valid + 1)
+  local rights = ffi.new("uint8_t[?]", #valid + 1)
   local grants = {}
   for at, row in ipairs(valid) do
     local entry = list[at - 1]

@@ -9,6 +9,7 @@ local json = require "loam.json"
 local log = require "loam.log"
 local C = require "loam.native"
 local options = require "loam.config.options"
+local tls = require "loam.tls"
 
 local server = {}
 local SIGHUP, SIGINT, SIGTERM = 1, 2, 15
@@ -75,6 +76,7 @@ end
 -- Opens the listeners; the first one decides the port of the others.
 local function open_listeners(self)
   local filled = http_options(self.values, self.worker_count)
+  filled.tls = self.tls
   local text = self.address.text
   for index = 1, self.worker_count do
     filled.reuse_port = index == 1 and 1 or 2 -- The first one opens the port, the others join it.
@@ -138,7 +140,7 @@ end
 
 local function announce(self)
   local where = self.address.is_unix and self.address.text
-    or ("http://%s:%d"):format(self.address.host, self.port)
+    or ("%s://%s:%d"):format(self.tls and "https" or "http", self.address.host, self.port)
   io.stdout:write("listening on ", where, "\n")
   io.stdout:flush()
 end
@@ -151,6 +153,9 @@ local function wait_for_end(self)
     local signal = C.host_signal_wait(self.host, -1)
     if signal == SIGHUP then
       log.info("reload")
+      if self.tls then
+        tls.reload(self.tls)
+      end
       C.host_reload(self.host)
     elseif signal == SIGTERM or signal == SIGINT then
       log.info("stopping", { deadline_ms = self.values.stop_deadline_ms })
@@ -181,6 +186,7 @@ local function stop(self, exit_code)
     report_failures(self)
     C.host_close(self.host)
   end
+  C.http_tls_close(self.tls)
   if self.db and C.loam_close(self.db, err) ~= 0 then
     return fail("closing the store: " .. last_error())
   end
@@ -202,7 +208,8 @@ local function start(self, config)
     return last_error()
   end
   self.host = out[0]
-  message = open_listeners(self) or open_admin_listener(self)
+  self.tls, message = tls.open(self.values)
+  message = message or open_listeners(self) or open_admin_listener(self)
   if message then
     return message
   end
@@ -236,7 +243,8 @@ local function check_address(values)
       return nil, ("origins are http://HOST[:PORT] or https://HOST[:PORT], got '%s'"):format(origin)
     end
   end
-  return parsed
+  message = tls.check(values)
+  return not message and parsed or nil, message
 end
 
 --- Serves until a signal ends it. Returns the exit code of the process.
@@ -264,6 +272,9 @@ function server.run(config, app_path)
   end
   if not parsed.is_loopback and values.tokens == "" then
     log.warn("everyone who reaches " .. parsed.text .. " can read and write: --insecure was given")
+  elseif not parsed.is_loopback and values.tls_cert == "" then
+    log.warn("tokens and data travel in the clear: give --tls-cert and --tls-key, or let a proxy in "
+      .. "front of this server speak TLS")
   end
   for _, option in ipairs(options.list) do
     if option.no_effect and config.sources[option.name] ~= "default" then

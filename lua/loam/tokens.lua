@@ -14,6 +14,7 @@ local json = require "loam.json"
 local C = require "loam.native"
 
 local tokens = {}
+local FILE_BYTES_USUAL = 64 * 1024
 local FILE_BYTES_MAX = 4 * 1024 * 1024
 local NOTE_BYTES_MAX = 200
 local ID_BYTES, SECRET_BYTES = 8, 32
@@ -209,8 +210,12 @@ function tokens.parse(text, path)
 end
 
 local function read(path)
-  local room = ffi.new("char[?]", FILE_BYTES_MAX)
-  local size = C.host_file_read_private(path, room, FILE_BYTES_MAX, err)
+  local room = ffi.new("char[?]", FILE_BYTES_USUAL)
+  local size = C.host_file_read_private(path, room, FILE_BYTES_USUAL, err)
+  if size == C.LOAM_TOO_LARGE then
+    room = ffi.new("char[?]", FILE_BYTES_MAX)
+    size = C.host_file_read_private(path, room, FILE_BYTES_MAX, err)
+  end
   if size < 0 then
     return nil, ffi.string(err.text), ffi.string(C.loam_code_name(tonumber(size)))
   end

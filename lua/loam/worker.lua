@@ -232,16 +232,17 @@ local function is_finished(worker)
   return worker.is_drained and worker.commits.pending + worker.fast_put.pending() == 0
 end
 
--- Returns the function that answers plain requests. What is to be written down goes the general way.
+-- Returns the function that answers plain requests. What is to be written down goes the general
+-- way.
 local function fast_way(worker)
   local try_get, try_put, noted = worker.fast_get, worker.fast_put.try, worker.notes
   if noted then
-    return function(request)
-      return not noted:wants() and (try_get(request) or try_put(request))
+    return function(p)
+      return not noted:wants() and (try_get(p) or try_put(p))
     end
   end
-  return function(request)
-    return try_get(request) or try_put(request)
+  return function(p)
+    return try_get(p) or try_put(p)
   end
 end
 

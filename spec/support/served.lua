@@ -47,6 +47,7 @@ function served.open(changed)
     started_at_ms = C.host_now_ms(),
     version = ffi.string(C.loam_version()),
     config_rows = function() return {} end,
+    gate = self.gate,
     is_stopping = function() return self.is_stopping or false end,
     sleep = function() end,
     volume_id = function() return "volume" end,
