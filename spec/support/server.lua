@@ -88,7 +88,7 @@ function server.start(given)
   os.execute(command)
   self.port = server.wait_for("the line 'listening' of loam serve", function()
     local text = read_file(directory .. "/out")
-    local port = text and text:match("^listening on http://127%.0%.0%.1:(%d+)\n$")
+    local port = text and text:match("^listening on https?://127%.0%.0%.1:(%d+)\n$")
     if not port and read_file(directory .. "/exit") then
       error("loam serve ended: " .. (read_file(directory .. "/err") or ""), 0)
     end
