@@ -9,7 +9,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
-#include <libgen.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
@@ -17,6 +16,7 @@
 #include <unistd.h>
 
 #include "base/check.h"
+#include "env/env.h"
 #include "host/host_private.h"
 #include "host/secure.h"
 
@@ -101,42 +101,6 @@ double host_file_read_private(const char *path, char *out, size_t capacity, stru
     return rc;
 }
 
-static int sync_directory(const char *path, struct loam_error *err)
-{
-    char copy[PATH_SIZE_MAX];
-    memcpy(copy, path, strlen(path) + 1);
-    const char *directory = dirname(copy);
-    int fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    int number = fd < 0 || fsync(fd) != 0 ? errno : 0;
-    if (fd >= 0) {
-        (void)close(fd);
-    }
-    return number == 0 ? LOAM_OK : file_failed(err, "cannot be synced", directory, number);
-}
-
-/* Makes a complete, synced file of its own. */
-static int write_new(const char *path, const char *data, size_t size, struct loam_error *err)
-{
-    (void)unlink(path); /* Left by a crash; we hold the lock. */
-    int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, OWNER_ONLY);
-    if (fd < 0) {
-        return file_failed(err, "cannot be made", path, errno);
-    }
-    int number = 0;
-    bool is_written = write_all(fd, data, size, &number) == LOAM_OK;
-    if (is_written && fsync(fd) != 0) {
-        number = errno;
-    }
-    if (close(fd) != 0 && number == 0) {
-        number = errno;
-    }
-    if (number != 0) {
-        (void)unlink(path);
-        return file_failed(err, "cannot be written", path, number);
-    }
-    return LOAM_OK;
-}
-
 static int
 path_beside(const char *path, const char *ending, char out[PATH_SIZE_MAX], struct loam_error *err)
 {
@@ -148,17 +112,50 @@ path_beside(const char *path, const char *ending, char out[PATH_SIZE_MAX], struc
     return LOAM_OK;
 }
 
+/* Splits a path; *directory is in `room`, *name in path. */
+static void
+split(const char *path, char room[PATH_SIZE_MAX], const char **directory, const char **name)
+{
+    const char *slash = strrchr(path, '/');
+    size_t size = slash == NULL ? 0 : (size_t)(slash - path);
+    memcpy(room, path, size);
+    room[size] = '\0';
+    *directory = slash == NULL ? "." : size == 0 ? "/" : room;
+    *name = slash == NULL ? path : slash + 1;
+}
+
+/* Makes a complete, synced file of its own. */
+static int write_new(
+    struct env_dir *dir, const char *name, const char *data, size_t size, struct loam_error *err)
+{
+    int rc = env_remove(dir, name, err); /* Left by a crash; the caller holds the lock. */
+    if (rc != LOAM_OK && rc != LOAM_NOT_FOUND) {
+        return rc;
+    }
+    struct env_file *file = NULL;
+    TRY(env_create(dir, name, &file, err));
+    rc = env_write(file, 0, data, size, err);
+    rc = rc == LOAM_OK ? env_sync(file, err) : rc;
+    KEEP_FIRST(rc, env_close(file, rc == LOAM_OK ? err : NULL));
+    return rc;
+}
+
 int host_file_replace(const char *path, const char *data, size_t size, struct loam_error *err)
 {
     char beside[PATH_SIZE_MAX];
+    char room[PATH_SIZE_MAX];
     TRY(path_beside(path, ".new", beside, err));
-    TRY(write_new(beside, data, size, err));
-    if (rename(beside, path) != 0) {
-        int number = errno;
-        (void)unlink(beside);
-        return file_failed(err, "cannot be replaced", path, number);
-    }
-    return sync_directory(path, err);
+    const char *directory;
+    const char *name;
+    split(path, room, &directory, &name);
+    const char *name_beside = beside + (name - path);
+    struct env_dir *dir = NULL;
+    TRY(env_open_dir(env_posix(), directory, false, &dir, err));
+    int rc = write_new(dir, name_beside, data, size, err);
+    rc = rc == LOAM_OK ? env_rename(dir, name_beside, name, err) : rc;
+    rc = rc == LOAM_OK ? env_dir_sync(dir, err) : rc;
+    env_dir_close(dir);
+    return rc;
 }
 
 int host_file_lock(const char *path, struct loam_error *err)

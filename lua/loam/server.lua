@@ -273,8 +273,8 @@ function server.run(config, app_path)
   if not parsed.is_loopback and values.tokens == "" then
     log.warn("everyone who reaches " .. parsed.text .. " can read and write: --insecure was given")
   elseif not parsed.is_loopback and values.tls_cert == "" then
-    log.warn("tokens and data travel in the clear: give --tls-cert and --tls-key, or let a proxy in "
-      .. "front of this server speak TLS")
+    log.warn("tokens and data travel in the clear: give --tls-cert and --tls-key, or let a proxy "
+      .. "in front of this server speak TLS")
   end
   for _, option in ipairs(options.list) do
     if option.no_effect and config.sources[option.name] ~= "default" then

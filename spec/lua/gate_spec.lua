@@ -109,7 +109,8 @@ describe("loam.gate", function()
       local bad = {
         "", "x", "loam_", good:sub(1, -2), good .. "A", good:sub(1, -2) .. "!",
         good:sub(1, 22) .. other:sub(23), (good:gsub("^loam", "LOAM")), good:upper(),
-        "loam_" .. ("f"):rep(16) .. good:sub(22), (good:gsub("_", "-", 2)), good .. " ", good .. "\0",
+        "loam_" .. ("f"):rep(16) .. good:sub(22), (good:gsub("_", "-", 2)), good .. " ",
+        good .. "\0",
       }
 
       for at, token in ipairs(bad) do

@@ -243,7 +243,8 @@ describe("loam serve, guarded", function()
         for _ = 1, 2 do
           s:request(method, place .. "page", "<script>1</script>",
             { ["Content-Type"] = "text/HTML; charset=utf-8" })
-          s:request(method, place .. "text", "<script>1</script>", { ["Content-Type"] = "text/plain" })
+          s:request(method, place .. "text", "<script>1</script>",
+            { ["Content-Type"] = "text/plain" })
           local page = s:request("GET", place .. "page").headers
           local text = s:request("GET", place .. "text").headers
 
