@@ -148,6 +148,9 @@ typedef struct loam_options {
     uint32_t key_bytes_max;         /* Default 64 KiB, also the largest. */
     uint64_t value_bytes_max;       /* Default 64 MiB, also the largest. */
     uint64_t batch_bytes_max;       /* Default 128 MiB. */
+    uint64_t reserve_bytes; /* With less free on the disk, writes answer NO_SPACE; deletes go on to
+                               half of it, flush and compaction live from it. 0 = automatic:
+                               memtable_bytes, on a small disk less. */
 } loam_options;
 
 /* Fills *options with the defaults. Thread: owner */

@@ -85,6 +85,7 @@ typedef struct loam_options {
     uint32_t key_bytes_max;
     uint64_t value_bytes_max;
     uint64_t batch_bytes_max;
+    uint64_t reserve_bytes;
 } loam_options;
 void loam_options_init(loam_options *options);
     int

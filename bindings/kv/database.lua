@@ -9,6 +9,7 @@ local operation = require "kv.operation"
 local options = require "kv.options"
 local snapshot = require "kv.snapshot"
 local space = require "kv.space"
+local tools = require "kv.tools"
 
 local database = {}
 local C = lib.C
@@ -21,6 +22,9 @@ local methods = space.with_writes({})
 local metatable = { __name = "kv.database", __index = methods }
 
 for name, method in pairs(admin) do
+  methods[name] = method
+end
+for name, method in pairs(tools.methods) do
   methods[name] = method
 end
 methods.bucket = bucket.open
@@ -53,6 +57,7 @@ local WAL_RECOVERY = { strict = C.LOAM_WAL_STRICT, prefix = C.LOAM_WAL_PREFIX }
 ---@field key_bytes_max? number
 ---@field value_bytes_max? number
 ---@field batch_bytes_max? number
+---@field reserve_bytes? number     free disk space below which writes answer NO_SPACE
 ---@field log? fun(level: string, text: string, at: number)  called inside administrative calls
 local KNOWN = {
   create = "boolean", error_if_exists = "boolean", read_only = "boolean", point_index = "boolean",
@@ -60,7 +65,8 @@ local KNOWN = {
   background_threads = "whole", sync_interval_ms = "whole", sync_batch_bytes = "whole",
   memory_bytes = "whole", memtable_bytes = "whole", block_bytes = "whole", table_bytes = "whole",
   compaction_rate_bytes = "whole", max_open_files = "whole", key_bytes_max = "whole",
-  value_bytes_max = "whole", batch_bytes_max = "whole", log = "function",
+  value_bytes_max = "whole", batch_bytes_max = "whole", reserve_bytes = "whole",
+  log = "function",
 }
 -- Where an option has fewer bits than a Lua number: larger values are misuse, not another value.
 local WHOLE_MAX = {

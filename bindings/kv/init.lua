@@ -16,6 +16,7 @@ local key = require "kv.key"
 local kv = require "kv.root"
 local lib = require "kv.lib"
 local memory = require "kv.memory"
+local tools = require "kv.tools"
 local value = require "kv.value"
 require "kv.raise"
 
@@ -30,6 +31,10 @@ kv.null = value.null
 kv.slice = value.slice
 kv.is_error = errors.is_error
 kv.version = ffi.string(C.loam_version())
+
+for name, call in pairs(tools.functions) do
+  kv[name] = call
+end
 
 local function check_path(call, path)
   if type(path) ~= "string" then

@@ -16,6 +16,7 @@
 #include "db/commit.h"
 #include "db/jobs.h"
 #include "db/log_ring.h"
+#include "db/space.h"
 #include "db/state.h"
 #include "db/tasks.h"
 #include "env/env.h"
@@ -139,6 +140,7 @@ struct loam_db {
 
     struct jobs jobs;
     struct tasks tasks;
+    struct space space;
     struct log_ring log;
 
     struct db_counters counters;

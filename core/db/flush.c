@@ -261,6 +261,7 @@ void *flush_thread_run(void *argument)
         mutex_unlock(&db->mu);
         epoch_collect();
         obsolete_remove(db);
+        space_refresh(db);
         mutex_lock(&db->mu);
     }
     mutex_unlock(&db->mu);

@@ -73,6 +73,10 @@ static size_t admit(struct loam_db *db, struct ticket *first)
         if (rc == LOAM_OK && ticket->batch != NULL) {
             rc = check_limits(db, ticket->batch, &err);
         }
+        if (rc == LOAM_OK && ticket->batch != NULL && ticket->batch->count > 0) {
+            size_t size = loam_batch_bytes(ticket->batch);
+            rc = space_admit(db, &db->space, ticket->batch, size, &err);
+        }
         if (rc != LOAM_OK) {
             ticket_decide(ticket, rc, &err);
         } else if (ticket->batch != NULL) {

@@ -225,6 +225,7 @@ static int open_handle(struct loam_db *db, struct loam_error *err)
         return fail(err, LOAM_NOT_FOUND, "no directory %s", db->path);
     }
     TRY(rc);
+    space_init(db);
     struct survey survey;
     TRY(survey_dir(db, &survey, err));
     if (!db->options.read_only) {

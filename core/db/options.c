@@ -99,6 +99,7 @@ int options_check(const struct loam_options *o, struct loam_error *err)
         {"key_bytes_max", o->key_bytes_max, 1, KEY_SIZE_MAX},
         {"value_bytes_max", o->value_bytes_max, 1, VALUE_SIZE_MAX},
         {"batch_bytes_max", o->batch_bytes_max, 1024, BATCH_SIZE_MAX},
+        {"reserve_bytes", o->reserve_bytes, 0, UINT64_MAX / 16},
     };
     return check_bounds(bounds, sizeof(bounds) / sizeof(bounds[0]), err);
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* stats.c - what a handle tells about itself. Figures are read one by one: they need not be of one
  * moment. */
+#include <inttypes.h>
 #include <stdio.h>
 
 #include "base/check.h"
@@ -25,6 +26,12 @@ static void fill_health(struct loam_db *db, struct loam_stats *out)
             (void)snprintf(out->health_text, sizeof(out->health_text), "%s",
                            db->background[kind].error.text);
         }
+    }
+    if (out->health == LOAM_HEALTH_OK && atomic_load(&db->space.is_low)) {
+        out->health = LOAM_HEALTH_DEGRADED;
+        (void)snprintf(out->health_text, sizeof(out->health_text),
+                       "the disk is nearly full: writes are refused below reserve_bytes %" PRIu64,
+                       db->space.reserve);
     }
     if (out->health == LOAM_HEALTH_OK && db->damaged_file_count > 0) {
         out->health = LOAM_HEALTH_DEGRADED;

@@ -114,6 +114,8 @@ local list = {
     help = "Largest value." },
   { name = "batch_bytes_max", type = "size", default = 128 * MIB, min = KIB, max = 512 * MIB,
     engine = true, help = "Largest batch." },
+  { name = "reserve_bytes", type = "size", default = 0, min = 0, max = 2 ^ 44, engine = true,
+    help = "Free disk space below which writes are refused; 0 = by memtable_bytes and disk." },
 }
 
 -- The HTTP room's own table gives name, meaning and default of its limits.

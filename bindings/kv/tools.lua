@@ -1,0 +1,262 @@
+-- Copies and repairs: checkpoints, backups, restore, scrub, verify, repair.
+--
+-- In a host, whose handlers must not hold their thread up, checkpoint and backup run as jobs and
+-- the handler sleeps meanwhile.
+local errors = require "kv.errors"
+local ffi = require "ffi"
+local handles = require "kv.handles"
+local job = require "kv.job"
+local lib = require "kv.lib"
+local memory = require "kv.memory"
+local options = require "kv.options"
+local wait = require "kv.wait"
+
+local tools = { methods = {}, functions = {} }
+local methods, functions = tools.methods, tools.functions
+local C = lib.C
+local err = errors.scratch
+local id_out = ffi.new("uint64_t[1]")
+local count_out = ffi.new("size_t[1]")
+local info_out = ffi.new("loam_backup_info")
+
+local BACKUP = { incremental = "boolean", bytes_per_second = "whole" }
+local SCRUB = { bytes_per_second = "whole" }
+local VERIFY = { deep = "boolean" }
+local RESTORE = { id = "whole" }
+
+local function check_path(call, path)
+  if type(path) ~= "string" then
+    errors.misuse("%s: the directory is a string, got %s", call, errors.what_came(path))
+  elseif path:find("\0", 1, true) then
+    errors.misuse("%s: the path has a zero byte", call)
+  end
+end
+
+local function check_id(call, id)
+  if type(id) ~= "number" or id < 0 or id % 1 ~= 0 then
+    errors.misuse("%s: the id of a backup is a whole number, got %s", call, tostring(id))
+  end
+end
+
+-- The job that `start` has started, or nil, err, CODE.
+local function started(self, rc)
+  if rc ~= 0 then
+    return errors.failure(rc)
+  end
+  return job.new(self, tonumber(id_out[0]))
+end
+
+-- Starts a job and sleeps until it ended; returns its text.
+local function asleep(self, rc)
+  local running, failure, code = started(self, rc)
+  if not running then
+    return nil, failure, code
+  end
+  local ended
+  ended, failure, code = running:wait()
+  return ended and ended.text, failure, code
+end
+
+---@class kv.backup_info
+---@field id number
+---@field seq number         the commit point it equals
+---@field created_at number  seconds
+---@field file_count number
+---@field bytes number
+---@field new_bytes number   written by this backup; 0 in lists
+---@field uuid string
+---@field is_damaged boolean
+
+local function describe(info)
+  return {
+    id = tonumber(info.id),
+    seq = tonumber(info.seq),
+    created_at = tonumber(info.created_at_ms) / 1000,
+    file_count = tonumber(info.file_count),
+    bytes = tonumber(info.bytes),
+    new_bytes = tonumber(info.new_bytes),
+    uuid = ffi.string(info.uuid),
+    is_damaged = info.is_damaged,
+  }
+end
+
+--- Makes a store of its own in an absent or empty directory, equal to the newest commit point.
+--- Returns that sequence number.
+---@param path string
+---@return number? seq, kv.error? err, string? code
+function methods:checkpoint(path)
+  local p = handles.pointer(self, "checkpoint")
+  check_path("checkpoint", path)
+  if wait.has("sleep") then
+    local text, failure, code = asleep(self, C.loam_checkpoint_start(p, path, id_out, err))
+    return text and tonumber(text:match("%d+")), failure, code
+  end
+  local rc = C.loam_checkpoint(p, path, id_out, err)
+  self:_deliver_log()
+  if rc ~= 0 then
+    return errors.failure(rc)
+  end
+  return tonumber(id_out[0])
+end
+
+local function backup_options(given)
+  given = given or {}
+  options.check("backup", given, BACKUP)
+  return ffi.new("loam_backup_options", {
+    incremental = given.incremental ~= false,
+    bytes_per_second = given.bytes_per_second or 0,
+  })
+end
+
+--- Adds a backup to a directory of backups. Option incremental (default true) trusts files that are
+--- there already; false reads them all again and replaces damaged ones.
+---@param path string
+---@param given? {incremental: boolean, bytes_per_second: number}
+---@return kv.backup_info? info, kv.error? err, string? code
+function methods:backup(path, given)
+  local p = handles.pointer(self, "backup")
+  check_path("backup", path)
+  local filled = backup_options(given)
+  if wait.has("sleep") then
+    local rc = C.loam_backup_start(p, path, filled, id_out, err)
+    local text, failure, code = asleep(self, rc)
+    if not text then
+      return nil, failure, code
+    end
+    local list = functions.backups(path)
+    local id, new_bytes = tonumber(text:match("backup (%d+)")), text:match("(%d+) of them new")
+    for _, info in ipairs(list or {}) do
+      if info.id == id then
+        info.new_bytes = tonumber(new_bytes)
+        return info
+      end
+    end
+    return errors.refuse("IO", "backup %d in %s is gone again", id, path)
+  end
+  local rc = C.loam_backup(p, path, filled, info_out, err)
+  self:_deliver_log()
+  if rc ~= 0 then
+    return errors.failure(rc)
+  end
+  return describe(info_out)
+end
+
+--- Starts a job that reads every table and compares its hash; damage fails it with CORRUPT and
+--- makes the health degraded.
+---@param given? {bytes_per_second: number}
+---@return kv.job? job, kv.error? err, string? code
+function methods:scrub(given)
+  local p = handles.pointer(self, "scrub")
+  given = given or {}
+  options.check("scrub", given, SCRUB)
+  return started(self, C.loam_scrub(p, given.bytes_per_second or 0, id_out, err))
+end
+
+--- Compares the hash of every table at full speed and waits; with deep = true checks every row,
+--- index and log too. True, or nil, err, CODE.
+---@param given? {deep: boolean}
+---@return boolean? is_sound, kv.error? err, string? code
+function methods:verify(given)
+  local p = handles.pointer(self, "verify")
+  given = given or {}
+  options.check("verify", given, VERIFY)
+  local rc = given.deep and C.loam_check_start(p, id_out, err) or
+    C.loam_scrub(p, 0, id_out, err)
+  local running, failure, code = started(self, rc)
+  if not running then
+    return nil, failure, code
+  end
+  local ended
+  ended, failure, code = running:wait()
+  if not ended then
+    return nil, failure, code
+  end
+  return true
+end
+
+--- Returns the backups of a directory, newest first.
+---@param path string
+---@return kv.backup_info[]? list, kv.error? err, string? code
+function functions.backups(path)
+  check_path("backups", path)
+  local count, capacity, infos = 0, -1, nil
+  while count > capacity do -- Another process may add one between two calls.
+    capacity = count + 16
+    infos = ffi.new("loam_backup_info[?]", capacity)
+    local rc = C.loam_backup_list(path, infos, capacity, count_out, err)
+    if rc ~= 0 then
+      return errors.failure(rc)
+    end
+    count = tonumber(count_out[0])
+  end
+  local list = {}
+  for index = 1, count do
+    list[index] = describe(infos[index - 1])
+  end
+  return list
+end
+
+--- Deletes one backup, and files that no other needs.
+---@param path string
+---@param id number
+---@return boolean? is_done, kv.error? err, string? code
+function functions.delete_backup(path, id)
+  check_path("delete_backup", path)
+  check_id("delete_backup", id)
+  local rc = C.loam_backup_delete(path, id, err)
+  if rc ~= 0 then
+    return errors.failure(rc)
+  end
+  return true
+end
+
+--- Reads every file of a backup; true and a report, or nil, err, CODE with err.report.
+---@param path string
+---@param id? number  default the newest
+---@return boolean? is_sound, string|kv.error report, string? code
+function functions.verify_backup(path, id)
+  check_path("verify_backup", path)
+  check_id("verify_backup", id or 0)
+  local buffer = memory.buffer()
+  local rc = C.loam_backup_verify(path, id or 0, buffer, err)
+  local report = buffer.data ~= nil and ffi.string(buffer.data, buffer.size) or ""
+  if rc ~= 0 then
+    local _, failure, code = errors.failure(rc)
+    failure.report = report
+    return nil, failure, code
+  end
+  return true, report
+end
+
+--- Makes a store in `to`, absent or empty, of a backup in `from`. Every file is verified first.
+---@param from string
+---@param to string
+---@param given? {id: number}  default the newest
+---@return boolean? is_done, kv.error? err, string? code
+function functions.restore(from, to, given)
+  check_path("restore", from)
+  check_path("restore", to)
+  given = given or {}
+  options.check("restore", given, RESTORE)
+  local rc = C.loam_restore(from, given.id or 0, to, err)
+  if rc ~= 0 then
+    return errors.failure(rc)
+  end
+  return true
+end
+
+--- Makes a damaged, closed store one that opens, with every row that can be read. What it does not
+--- use stands in the subdirectory lost. Returns a line per file.
+---@param path string
+---@return string? report, kv.error? err, string? code
+function functions.repair(path)
+  check_path("repair", path)
+  local buffer = memory.buffer()
+  local rc = C.loam_repair(path, buffer, err)
+  if rc ~= 0 then
+    return errors.failure(rc)
+  end
+  return buffer.data ~= nil and ffi.string(buffer.data, buffer.size) or ""
+end
+
+return tools
