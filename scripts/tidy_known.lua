@@ -3,5 +3,6 @@
 return {
   { "core/loam.h", "file length", "the one public header" },
   { "bindings/kv/cdef.lua", "file length", "generated from core/loam.h" },
+  { "lua/loam/cdef.lua", "file length", "generated from the headers of core/host and core/http" },
   { "core/base/check.c", "banned call", "a broken assertion prints and aborts" },
 }

@@ -102,14 +102,14 @@ describe("db.recover of logs", function()
       for round = 1, 6 do
         local files = fault.new(n)
         files:crash_after(n)
-        local db, _, text = store.open(files._p, "/db")
-        if db then
-          db:close()
+        local cut = store.open(files._p, "/db")
+        if cut then
+          cut:close()
         end
         files:clear()
         assert(files:reboot("random", n * 100 + round))
 
-        db, _, text = store.open(files._p, "/db")
+        local db, _, text = store.open(files._p, "/db")
         assert(db, ("operation %d, names %d: %s"):format(n, round, tostring(text)))
         assert(db:close())
         env.close_all()
