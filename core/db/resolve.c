@@ -19,6 +19,8 @@
 #include "db/number.h"
 #include "disk/ops.h"
 
+enum { EXISTED_BITS = 64 };
+
 /* One operation while it is resolved. */
 struct resolving {
     struct loam_db *db;
@@ -250,6 +252,11 @@ static int resolve_op(struct resolving *r, struct loam_error *err)
         TRY(check_condition(r, err));
         struct loam_outcome *outcome = r->ticket->outcome;
         outcome->existed = r->has_now;
+        if (r->extra->index < EXISTED_BITS) {
+            uint64_t bit = (uint64_t)1 << r->extra->index;
+            outcome->existed_bits &= ~bit;
+            outcome->existed_bits |= r->has_now ? bit : 0;
+        }
         if (r->extra->want_previous) {
             struct slice value = r->has_now ? r->now.value : slice_make(NULL, 0);
             TRY(buf_assign(&outcome->previous, value.data, value.size, err));

@@ -15,50 +15,23 @@
 #include "base/slice.h"
 #include "host/host_private.h"
 
-#define HEAD_SIZE_MAX    512 /* ETag, X-KV-Seq, X-KV-Expires-At and a content type fit. */
 #define RAW_KEY_ON_STACK 2048
 
-/* Header lines under construction; what does not fit is a mistake of ours. */
-struct head {
-    size_t size;
-    char text[HEAD_SIZE_MAX];
-};
-
-static void head_text(struct head *head, const char *text, size_t size)
-{
-    PRE(size <= sizeof head->text - head->size);
-    memcpy(head->text + head->size, text, size);
-    head->size += size;
-}
-
-#define HEAD_LITERAL(head, literal) head_text((head), "" literal, sizeof(literal) - 1)
-
-static void head_number(struct head *head, uint64_t number)
-{
-    char digits[20];
-    size_t at = sizeof digits;
-    do {
-        digits[--at] = (char)('0' + number % 10);
-        number /= 10;
-    } while (number != 0);
-    head_text(head, digits + at, sizeof digits - at);
-}
-
 /* The tag without its quotes. */
-static void make_tag(struct head *tag, const loam_view *view, int etag)
+static void make_tag(struct host_head *tag, const loam_view *view, int etag)
 {
     if (etag == HOST_ETAG_SEQ) {
-        head_number(tag, view->meta.seq);
+        host_head_number(tag, view->meta.seq);
         return;
     }
     uint32_t crc = (uint32_t)host_crc32(view->data, view->size);
     for (int shift = 28; shift >= 0; shift -= 4) {
-        head_text(tag, &"0123456789abcdef"[(crc >> shift) & 15], 1);
+        host_head_text(tag, &"0123456789abcdef"[(crc >> shift) & 15], 1);
     }
 }
 
 /* Whether an If-None-Match list holds the tag; the comparison is the weak one. */
-static bool tag_is_listed(struct slice list, const struct head *tag)
+static bool tag_is_listed(struct slice list, const struct host_head *tag)
 {
     if (list.size == 1 && list.data[0] == '*') {
         return true;
@@ -94,54 +67,69 @@ static struct slice find_header(const struct http_request *request, const char *
 }
 
 /* Keeps a browser from running what somebody stored; lua/loam/browser.lua does the same. */
-static void head_guard(struct head *head, const char *type, size_t size)
+static void head_guard(struct host_head *head, const char *type, size_t size)
 {
-    HEAD_LITERAL(head, "\r\nX-Content-Type-Options: nosniff\r\n");
+    HOST_HEAD_LITERAL(head, "X-Content-Type-Options: nosniff\r\n");
     for (size_t i = 0; i + 3 <= size; i++) {
         bool is_page = i + 4 <= size && strncasecmp(type + i, "html", 4) == 0;
         if (is_page || strncasecmp(type + i, "xml", 3) == 0) {
-            HEAD_LITERAL(head, "Content-Security-Policy: sandbox\r\n");
+            HOST_HEAD_LITERAL(head, "Content-Security-Policy: sandbox\r\n");
             return;
         }
     }
 }
 
-static void make_head(struct head *head, loam_db *db, const loam_view *view, const struct head *tag)
+/* Returns false when the stored content type is no header value. */
+static bool
+make_head(struct host_head *head, loam_db *db, const loam_view *view, const struct host_head *tag)
 {
-    HEAD_LITERAL(head, "ETag: \"");
-    head_text(head, tag->text, tag->size);
-    HEAD_LITERAL(head, "\"\r\nX-KV-Seq: ");
-    head_number(head, view->meta.seq);
+    if (tag->size == 0) {
+        host_head_seq(head, view->meta.seq);
+    } else {
+        HOST_HEAD_LITERAL(head, "ETag: \"");
+        host_head_text(head, tag->text, tag->size);
+        HOST_HEAD_LITERAL(head, "\"\r\nX-KV-Seq: ");
+        host_head_number(head, view->meta.seq);
+        HOST_HEAD_LITERAL(head, "\r\n");
+    }
     if (view->meta.expire_at_ms != 0) {
-        HEAD_LITERAL(head, "\r\nX-KV-Expires-At: ");
-        head_number(head, view->meta.expire_at_ms);
+        HOST_HEAD_LITERAL(head, "X-KV-Expires-At: ");
+        host_head_number(head, view->meta.expire_at_ms);
+        HOST_HEAD_LITERAL(head, "\r\n");
     }
     const char *type =
         view->meta.content_type == 0 ? NULL : loam_content_type_name(db, view->meta.content_type);
-    HEAD_LITERAL(head, "\r\nContent-Type: ");
     if (type == NULL) {
-        HEAD_LITERAL(head, "application/octet-stream\r\n");
-        return;
+        HOST_HEAD_LITERAL(head, "Content-Type: application/octet-stream\r\n");
+        return true;
     }
-    size_t size = strnlen(type, CONTENT_TYPE_SIZE_MAX);
-    head_text(head, type, size);
-    head_guard(head, type, size);
+    static const char name[] = "Content-Type";
+    size_t type_size = strnlen(type, CONTENT_TYPE_SIZE_MAX);
+    int size = http_header_add(head->text, head->size, sizeof head->text, name, sizeof name - 1,
+                               type, type_size);
+    if (size < 0) {
+        return false;
+    }
+    head->size = (size_t)size;
+    head_guard(head, type, type_size);
+    return true;
 }
 
 static int send_absent(struct http_request *request, int etag)
 {
     char id[32];
     int id_size = http_request_id(request, request->generation, id, sizeof id);
-    struct head body = {0};
-    HEAD_LITERAL(&body, "{\"error\":\"");
+    struct host_head body;
+    body.size = 0;
+    HOST_HEAD_LITERAL(&body, "{\"error\":\"");
     if (etag == HOST_ETAG_CRC) {
-        HEAD_LITERAL(&body, "Blob not found");
+        HOST_HEAD_LITERAL(&body, "Blob not found");
     } else {
-        HEAD_LITERAL(&body, "no such key");
+        HOST_HEAD_LITERAL(&body, "no such key");
     }
-    HEAD_LITERAL(&body, "\",\"code\":\"NOT_FOUND\",\"request_id\":\"");
-    head_text(&body, id, id_size > 0 ? (size_t)id_size : 0);
-    HEAD_LITERAL(&body, "\"}\n");
+    HOST_HEAD_LITERAL(&body, "\",\"code\":\"NOT_FOUND\",\"request_id\":\"");
+    host_head_text(&body, id, id_size > 0 ? (size_t)id_size : 0);
+    HOST_HEAD_LITERAL(&body, "\"}\n");
     static const char headers[] = "Content-Type: application/json\r\n";
     (void)http_respond(request, request->generation, 404, headers, sizeof headers - 1, body.text,
                        body.size);
@@ -151,14 +139,20 @@ static int send_absent(struct http_request *request, int etag)
 /* Answers with a value that was found. */
 static int send_view(struct http_request *request, loam_db *db, const loam_view *view, int etag)
 {
-    struct head tag = {0};
-    struct head head = {0};
-    make_tag(&tag, view, etag);
-    make_head(&head, db, view, &tag);
+    struct host_head tag;
+    struct host_head head;
     struct slice listed = find_header(request, "If-None-Match");
+    tag.size = head.size = 0;
+    if (etag != HOST_ETAG_SEQ || listed.size > 0) {
+        make_tag(&tag, view, etag);
+    }
+    if (!make_head(&head, db, view, &tag)) {
+        return LOAM_INVALID;
+    }
     int status = listed.size > 0 && tag_is_listed(listed, &tag) ? 304 : 200;
-    int rc = http_respond(request, request->generation, status, head.text, head.size,
-                          status == 200 ? view->data : NULL, status == 200 ? view->size : 0);
+    int rc =
+        http_respond_checked(request, request->generation, status, head.text, head.size,
+                             status == 200 ? view->data : NULL, status == 200 ? view->size : 0);
     /* A client that is gone, or a stale handle, needs no other answer. */
     return rc == LOAM_INVALID || rc == LOAM_NO_MEMORY ? rc : status;
 }

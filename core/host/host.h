@@ -170,38 +170,78 @@ int host_send_value(struct http_request *request,
                     size_t raw_size,
                     int etag,
                     struct loam_error *err);
+enum { HOST_PUT_GROUP_MAX = 64 }; /* As many operations as loam_outcome.existed_bits tells of. */
+
+/* Requests whose rows are committed together; answered with their own sequence numbers. */
+struct host_put_group {
+    struct http_request *requests[HOST_PUT_GROUP_MAX];
+    uint32_t generations[HOST_PUT_GROUP_MAX];
+    uint32_t count;
+    uint32_t index;
+    struct host_put_group *next_free;
+};
+
 /*
- * A plain PUT (no query, no condition, a key without escapes, a content type seen before) from the
- * request to the engine and back without Lua values. Zero-initialise it; one per worker.
+ * Plain PUTs (no condition, no query but the durability, a key without escapes, a content type seen
+ * before) from the requests of one poll to the engine and back, without Lua values. Those that
+ * follow each other with the same bucket and durability make one batch. One per worker, all of it
+ * the worker's. The first part is the caller's.
  */
-struct host_put {
+struct host_puts {
     loam_completions *queue;
-    loam_batch *batch;
-    loam_commit commit;
+    int durability; /* Of requests that do not say. */
+    uint32_t deadline_ms;
+    double tag_base; /* The tag of a group is this plus its index. */
+    size_t key_bytes_max;
+    size_t value_bytes_max;
+    size_t group_bytes_max;
     const char *type_name; /* The remembered content type; NULL = none. */
     size_t type_size;
     uint32_t content_type; /* Its id. */
+    double *created;       /* Counters of answers 201 and 204; NULL: not counted. */
+    double *replaced;
+
+    /* The open group. */
+    uint32_t waiting; /* Its requests. */
     uint32_t bucket;
-    size_t key_bytes_max;
-    size_t value_bytes_max;
+    int open_durability;
+    size_t open_bytes;
+    struct host_put_group *open;
+    loam_batch *batch;
+    /* All groups. */
+    uint32_t pending; /* Submitted and not finished. */
+    uint32_t group_count;
+    uint32_t group_capacity;
+    struct host_put_group **groups;
+    struct host_put_group *free;
 };
-/*
- * Submits the body under the key `raw`. Returns the status when it was committed and answered at
- * once, 0 when a completion with `tag` will follow, or a negative code when it was not taken:
- * UNSUPPORTED is no plain PUT, the rest as loam_submit(); the general way answers then. Thread:
- * worker
- */
-int host_put_submit(struct http_request *request,
-                    const struct host_put *put,
-                    const char *raw,
-                    size_t raw_size,
-                    double tag,
-                    struct loam_error *err);
-/* Answers what a completion tells: 201 or 204, returned. A negative code is the commit's own and
- * nothing was sent. Thread: worker */
-int host_put_finish(struct http_request *request,
-                    uint32_t generation,
-                    const loam_completion *completion);
+
+enum {
+    HOST_PUT_TAKEN = 1,
+    HOST_PUT_FLUSH = 2, /* Not taken yet: host_puts_flush(), then again. */
+    HOST_PUT_OTHER = 3, /* No plain PUT: for the general way. */
+};
+/* After the caller's part is filled. Released with host_puts_close(). Errors: NO_MEMORY. Thread:
+ * worker */
+int host_puts_open(struct host_puts *puts, struct loam_error *err);
+/* Requests that wait in groups get no answer. Thread: worker */
+void host_puts_close(struct host_puts *puts);
+/* Adds a request to the open group; its body has been copied then. Returns HOST_PUT_*. Thread:
+ * worker */
+int host_puts_add(struct host_puts *puts,
+                  struct http_request *request,
+                  uint32_t bucket,
+                  const char *raw,
+                  size_t raw_size);
+/* Submits the open group. Returns LOAM_OK, when it was answered or a completion will follow, or the
+ * code of loam_submit(): the group's requests are then the caller's, who sets `waiting` to 0;
+ * *stall_ms is set too. Thread: worker */
+int host_puts_flush(struct host_puts *puts, uint32_t *stall_ms, struct loam_error *err);
+/* Answers the requests of the group at `index` by its completion. A negative code is the commit's
+ * own: nothing was sent, the group's requests are the caller's. host_puts_recycle() follows in any
+ * case. Thread: worker */
+int host_puts_finish(struct host_puts *puts, uint32_t index, const loam_completion *completion);
+void host_puts_recycle(struct host_puts *puts, uint32_t index);
 /*
  * Decides whether a browser that was lured to another site may have sent this request: the Host and
  * Origin must be one of `names`, each ended by a NUL, lower case: hosts without port ("*" = any),

@@ -9,9 +9,12 @@
 
 #include <pthread.h>
 #include <stdatomic.h>
+#include <string.h>
 
+#include "base/check.h"
 #include "base/thread.h"
 #include "host/host.h"
+#include "http/checked.h"
 
 #define HOST_WORKER_COUNT_MAX 256
 #define HOST_METRIC_SLOTS     16384 /* Per worker: 128 KiB. */
@@ -82,6 +85,46 @@ struct host {
     double *rows; /* (worker_count + 1) rows of HOST_METRIC_SLOTS. */
     struct host_tasks tasks;
 };
+
+enum { HOST_HEAD_SIZE_MAX = 512 }; /* ETag, X-KV-Seq, X-KV-Expires-At and a content type fit. */
+
+/* Header lines under construction; what does not fit is a mistake of ours. */
+struct host_head {
+    size_t size;
+    char text[HOST_HEAD_SIZE_MAX];
+};
+
+static inline void host_head_text(struct host_head *head, const char *text, size_t size)
+{
+    PRE(size <= sizeof head->text - head->size);
+    memcpy(head->text + head->size, text, size);
+    head->size += size;
+}
+
+#define HOST_HEAD_LITERAL(head, literal) host_head_text((head), "" literal, sizeof(literal) - 1)
+
+static inline void host_head_number(struct host_head *head, uint64_t number)
+{
+    char digits[20];
+    size_t at = sizeof digits;
+    do {
+        digits[--at] = (char)('0' + number % 10);
+        number /= 10;
+    } while (number != 0);
+    host_head_text(head, digits + at, sizeof digits - at);
+}
+
+/* ETag: "SEQ" and X-KV-Seq: SEQ. */
+static inline void host_head_seq(struct host_head *head, uint64_t seq)
+{
+    HOST_HEAD_LITERAL(head, "ETag: \"");
+    size_t at = head->size;
+    host_head_number(head, seq);
+    size_t size = head->size - at;
+    HOST_HEAD_LITERAL(head, "\"\r\nX-KV-Seq: ");
+    host_head_text(head, head->text + at, size);
+    HOST_HEAD_LITERAL(head, "\r\n");
+}
 
 /* Starts the threads of the queue. Errors: IO. */
 NODISCARD int host_tasks_start(struct host *host, struct loam_error *err);

@@ -10,6 +10,7 @@
 
 #include "base/check.h"
 #include "base/status.h"
+#include "http/checked.h"
 #include "http/worker.h"
 
 /* ---- Queue ---- */
@@ -189,6 +190,40 @@ static int check_begin(struct http_exchange *exchange, const struct http_head_op
 
 /* ---- Whole answers ---- */
 
+/* An answer in one piece; the header block was checked. */
+static int respond_whole(struct http_exchange *exchange,
+                         struct http_head_options *options,
+                         const char *body,
+                         size_t body_size)
+{
+    struct http_conn *conn = exchange->conn;
+    bool drops_body = has_no_body(exchange, options->status);
+    bool has_length = options->status != 204 && options->status != 304;
+    options->framing = drops_body ? HTTP_FRAMING_NONE : HTTP_FRAMING_LENGTH;
+    options->content_length = has_length ? (double)body_size : -1;
+    size_t body_sent = drops_body ? 0 : body_size;
+    if (!write_head(exchange, options, body_sent)) {
+        exchange->is_begun = false;
+        return LOAM_NO_MEMORY;
+    }
+    struct http_buffer *out = http_exchange_out(exchange);
+    if (body_sent > 0) {
+        memcpy(out->data + out->size, body, body_sent);
+        out->size += body_sent;
+    }
+    note_size(conn, body_sent);
+    answered(exchange);
+    /* When nothing of this connection is waited for any more, its answers go out now, in the one
+     * write they would get at the end of the batch anyway: the client works on them while the rest
+     * of the batch is handled. Large answers are not to pile up either. */
+    if ((conn->first == NULL && conn->in_at == conn->in_end) ||
+        http_buffer_pending(&conn->out) >= conn->worker->limits.output_high_bytes) {
+        http_conn_flush(conn);
+    }
+    http_worker_relieve(conn->worker);
+    return LOAM_OK;
+}
+
 int http_respond(struct http_request *request,
                  uint32_t generation,
                  int status,
@@ -202,37 +237,32 @@ int http_respond(struct http_request *request,
     if (exchange->conn == NULL) {
         return end_orphan(exchange);
     }
-    bool drops_body = has_no_body(exchange, status);
     struct http_head_options options = {
-        .status = status,
-        .framing = drops_body ? HTTP_FRAMING_NONE : HTTP_FRAMING_LENGTH,
-        .content_length = status == 204 || status == 304 ? -1 : (double)body_size,
-        .headers = headers,
-        .headers_size = headers_size,
-    };
+        .status = status, .headers = headers, .headers_size = headers_size};
     TRY(check_begin(exchange, &options));
-    size_t body_sent = drops_body ? 0 : body_size;
-    if (!write_head(exchange, &options, body_sent)) {
-        exchange->is_begun = false;
-        return LOAM_NO_MEMORY;
+    return respond_whole(exchange, &options, body, body_size);
+}
+
+int http_respond_checked(struct http_request *request,
+                         uint32_t generation,
+                         int status,
+                         const char *headers,
+                         size_t headers_size,
+                         const char *body,
+                         size_t body_size)
+{
+    struct http_exchange *exchange;
+    TRY(open_handle(request, generation, &exchange));
+    if (exchange->conn == NULL) {
+        return end_orphan(exchange);
     }
-    struct http_buffer *out = http_exchange_out(exchange);
-    if (body_sent > 0) {
-        memcpy(out->data + out->size, body, body_sent);
-        out->size += body_sent;
+    if (exchange->is_begun) {
+        return LOAM_INVALID;
     }
-    struct http_conn *conn = exchange->conn;
-    note_size(conn, body_sent);
-    answered(exchange);
-    /* When nothing of this connection is waited for any more, its answers go out now, in the one
-     * write they would get at the end of the batch anyway: the client works on them while the rest
-     * of the batch is handled. Large answers are not to pile up either. */
-    if ((conn->first == NULL && conn->in_at == conn->in_end) ||
-        http_buffer_pending(&conn->out) >= conn->worker->limits.output_high_bytes) {
-        http_conn_flush(conn);
-    }
-    http_worker_relieve(conn->worker);
-    return LOAM_OK;
+    PRE(status >= 200 && status <= 599);
+    struct http_head_options options = {
+        .status = status, .headers = headers, .headers_size = headers_size};
+    return respond_whole(exchange, &options, body, body_size);
 }
 
 int http_respond_close(struct http_request *request, uint32_t generation)

@@ -322,26 +322,54 @@ int host_send_value(struct http_request *request,
     size_t raw_size,
     int etag,
     struct loam_error *err);
-struct host_put {
+enum { HOST_PUT_GROUP_MAX = 64 };
+struct host_put_group {
+    struct http_request *requests[HOST_PUT_GROUP_MAX];
+    uint32_t generations[HOST_PUT_GROUP_MAX];
+    uint32_t count;
+    uint32_t index;
+    struct host_put_group *next_free;
+};
+struct host_puts {
     loam_completions *queue;
-    loam_batch *batch;
-    loam_commit commit;
+    int durability;
+    uint32_t deadline_ms;
+    double tag_base;
+    size_t key_bytes_max;
+    size_t value_bytes_max;
+    size_t group_bytes_max;
     const char *type_name;
     size_t type_size;
     uint32_t content_type;
+    double *created;
+    double *replaced;
+    uint32_t waiting;
     uint32_t bucket;
-    size_t key_bytes_max;
-    size_t value_bytes_max;
+    int open_durability;
+    size_t open_bytes;
+    struct host_put_group *open;
+    loam_batch *batch;
+    uint32_t pending;
+    uint32_t group_count;
+    uint32_t group_capacity;
+    struct host_put_group **groups;
+    struct host_put_group *free;
 };
-int host_put_submit(struct http_request *request,
-    const struct host_put *put,
+enum {
+    HOST_PUT_TAKEN = 1,
+    HOST_PUT_FLUSH = 2,
+    HOST_PUT_OTHER = 3,
+};
+int host_puts_open(struct host_puts *puts, struct loam_error *err);
+void host_puts_close(struct host_puts *puts);
+int host_puts_add(struct host_puts *puts,
+    struct http_request *request,
+    uint32_t bucket,
     const char *raw,
-    size_t raw_size,
-    double tag,
-    struct loam_error *err);
-int host_put_finish(struct http_request *request,
-    uint32_t generation,
-    const loam_completion *completion);
+    size_t raw_size);
+int host_puts_flush(struct host_puts *puts, uint32_t *stall_ms, struct loam_error *err);
+int host_puts_finish(struct host_puts *puts, uint32_t index, const loam_completion *completion);
+void host_puts_recycle(struct host_puts *puts, uint32_t index);
 int host_admit(const struct http_request *request, const char *names, size_t names_size);
 double host_crc32(const void *data, size_t size);
 int host_is_utf8(const char *data, size_t size);

@@ -1,9 +1,11 @@
--- The built-in PUT of a plain key: from the request to the commit queue and back without Lua
--- strings, tables or coroutines.
+-- The built-in PUT of a plain key: from the requests of a poll to the commit queue and back without
+-- Lua strings, tables or coroutines.
 --
--- worker.lua offers PUT requests here; core/host/put.c says whether one is plain. The tag of a
--- commit is TAG_BASE plus the request's slot, which stays taken until the answer, so loam.commits
--- can give the completion back here. A commit that fails is answered in Lua.
+-- worker.lua offers PUT requests here; core/host/put.c says whether one is plain and gathers them
+-- in groups, each one commit. worker.lua calls flush() when the poll's events are through, and
+-- before anything else of a connection that may follow a gathered PUT. The tag of a commit is
+-- TAG_BASE plus the number of its group, so loam.commits can give the completion back here. A
+-- commit that fails is answered in Lua.
 local ffi = require "ffi"
 local gate = require "loam.gate"
 local known_buckets = require "loam.known_buckets"
@@ -13,43 +15,62 @@ local fast_put = {}
 local PREFIX_SIZE = known_buckets.PREFIX_SIZE
 local PUT = 4
 local WRITE = gate.WRITE
-local SLOTS = 65536
+local GROUP_BYTES_MAX = 128 * 1024
+local TAKEN, FLUSH = C.HOST_PUT_TAKEN, C.HOST_PUT_FLUSH
 local DURABILITIES = { sync = C.LOAM_SYNC, interval = C.LOAM_INTERVAL, os = C.LOAM_OS }
 
 -- Tags of loam.commits count up from 1 and never get here.
 fast_put.TAG_BASE = 2 ^ 52
-local TAG_BASE = fast_put.TAG_BASE
 
 local err = ffi.new("loam_error")
+local stall_ms = ffi.new("uint32_t[1]")
 
-local function make_put(options)
-  local put = ffi.new("struct host_put")
-  put.queue = options.queue
-  put.batch = options.batch
-  put.commit.durability = DURABILITIES[options.config.durability]
-  put.commit.deadline_ms = options.config.write_deadline_ms
-  put.key_bytes_max = options.config.key_bytes_max
-  put.value_bytes_max = options.config.value_bytes_max
-  return put
+local function make_puts(options)
+  local config = options.config
+  local puts = ffi.gc(ffi.new("struct host_puts"), C.host_puts_close)
+  puts.queue = options.queue
+  puts.tag_base = fast_put.TAG_BASE
+  puts.durability = DURABILITIES[config.durability]
+  puts.deadline_ms = config.write_deadline_ms
+  puts.key_bytes_max = config.key_bytes_max
+  puts.value_bytes_max = config.value_bytes_max
+  puts.group_bytes_max = math.min(GROUP_BYTES_MAX, math.floor(config.batch_bytes_max / 2))
+  puts.created, puts.replaced = options.created, options.replaced
+  if C.host_puts_open(puts, err) ~= 0 then
+    error(ffi.string(err.text), 0)
+  end
+  return puts
 end
 
---- Returns {try(request) -> boolean, finish(completion, slot), remember_type(name, id), pending()}.
---- options: queue, buckets, names, config, count(status), fail(request, generation, completion),
---- allows(request, right) of loam.gate or nil.
+--- Returns {try(request) -> boolean, flush(), finish(completion, index), remember_type(name, id),
+--- pending()}. options: queue, buckets, names, config, created, replaced (slots of counters),
+--- fail(request, generation, code, err, stall_ms), allows(request, right) of loam.gate or nil.
 function fast_put.new(options)
-  local batch = ffi.gc(C.loam_batch_new(), C.loam_batch_free)
-  options.batch = batch
-  local put = make_put(options)
-  local find, count, fail = options.buckets.find, options.count, options.fail
+  local puts = make_puts(options)
+  local find, fail = options.buckets.find, options.fail
   local names, names_size, allows = options.names, #options.names, options.allows
-  local requests = ffi.new("struct http_request *[?]", SLOTS)
-  local generations = ffi.new("uint32_t[?]", SLOTS)
-  local pending = 0
-  local type_name -- Keeps the memory behind put.type_name.
+  local type_name -- Keeps the memory behind puts.type_name.
+
+  local function fail_all(group, count, code, detail, stalled_ms)
+    for at = 0, count - 1 do
+      fail(group.requests[at], group.generations[at], code, detail, stalled_ms)
+    end
+  end
+
+  local function flush()
+    if puts.waiting == 0 then
+      return
+    end
+    local code = C.host_puts_flush(puts, stall_ms, err)
+    if code ~= 0 then
+      local group, count = puts.open, puts.waiting
+      puts.waiting = 0
+      fail_all(group, count, code, err, stall_ms[0])
+    end
+  end
 
   local function try(request)
-    local slot = request.slot
-    if request.method ~= PUT or request.has_query ~= 0 or slot >= SLOTS then
+    if request.method ~= PUT then
       return false
     end
     local path, path_size = request.path, request.path_size
@@ -59,41 +80,32 @@ function fast_put.new(options)
       return false
     end
     local skip = PREFIX_SIZE + bucket.size
-    put.bucket = bucket.id
-    local generation = request.generation
-    local status = C.host_put_submit(request, put, path + skip, path_size - skip, TAG_BASE + slot,
-      err)
-    if status < 0 then
-      return false
-    elseif status > 0 then
-      count(status)
-      return true
+    local verdict = C.host_puts_add(puts, request, bucket.id, path + skip, path_size - skip)
+    if verdict == FLUSH then
+      flush()
+      verdict = C.host_puts_add(puts, request, bucket.id, path + skip, path_size - skip)
     end
-    requests[slot] = request
-    generations[slot] = generation
-    pending = pending + 1
-    return true
+    return verdict == TAKEN
   end
 
-  local function finish(completion, slot)
-    pending = pending - 1
-    local status = C.host_put_finish(requests[slot], generations[slot], completion)
+  local function finish(completion, index)
+    local code = C.host_puts_finish(puts, index, completion)
     C.loam_buffer_free(completion.outcome.previous)
-    if status < 0 then
-      fail(requests[slot], generations[slot], completion)
-    else
-      count(status)
+    if code ~= 0 then
+      local group = puts.groups[index]
+      fail_all(group, group.count, code, completion.error, completion.outcome.stall_ms)
     end
+    C.host_puts_recycle(puts, index)
   end
 
   local function remember_type(name, id)
     type_name = ffi.new("char[?]", #name + 1)
     ffi.copy(type_name, name)
-    put.type_name, put.type_size, put.content_type = type_name, #name, id
+    puts.type_name, puts.type_size, puts.content_type = type_name, #name, id
   end
 
-  return { try = try, finish = finish, remember_type = remember_type,
-    pending = function() return pending, batch end }
+  return { try = try, flush = flush, finish = finish, remember_type = remember_type,
+    pending = function() return puts.pending, type_name end }
 end
 
 return fast_put

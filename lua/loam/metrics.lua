@@ -130,6 +130,11 @@ function counter:inc(by)
   self._row[self._slot] = self._row[self._slot] + by
 end
 
+--- Where C adds to this counter: a double *, or nil outside the host and when all slots are taken.
+function counter:slot()
+  return type(self._row) == "cdata" and self._row + self._slot or nil
+end
+
 local gauge = {}
 
 function gauge:set(value)

@@ -66,10 +66,10 @@ local function handle(worker, p, generation)
 end
 
 -- A commit of the fast PUT that failed.
-local function refuse_put(worker, p, generation, completion)
+local function refuse_put(worker, p, generation, code, err, stall_ms)
   local req = request.from_http(p, generation)
-  local failure = store.failure(completion.code, completion.error)
-  failure.stall_ms = completion.outcome.stall_ms
+  local failure = store.failure(code, err)
+  failure.stall_ms = stall_ms
   local status = sink.send(req, answer.failure(req, failure))
   worker.count({ name = "kv_put" }, "PUT", status)
 end
@@ -207,19 +207,31 @@ local function on_event(worker, event)
   end
 end
 
-local function turn(worker, events, try)
+-- PUTs are gathered, and what follows one in the same poll must not overtake it: what a connection
+-- asks next may depend on it. What is to be written down goes the general way.
+local function take_events(worker, events, count)
+  local try_get, is_fast, noted = worker.fast_get, worker.is_fast, worker.notes
+  local try_put, flush = worker.fast_put.try, worker.fast_put.flush
+  for at = 0, count - 1 do
+    local event = events[at]
+    local is_plain = event.type == 1 and is_fast and not (noted and noted:wants())
+    if not (is_plain and try_put(event.request)) then
+      flush()
+      if not (is_plain and try_get(event.request)) then
+        on_event(worker, event)
+      end
+    end
+  end
+  flush()
+end
+
+local function turn(worker, events)
   local timeout_ms = scheduler.has_ready() and 0 or -1
   local count = C.http_poll(worker.http, timeout_ms, events, EVENT_CAPACITY)
   if count < 0 then
     error("the poll of the event loop failed", 0)
   end
-  local is_fast = worker.is_fast
-  for at = 0, count - 1 do
-    local event = events[at]
-    if not (event.type == 1 and is_fast and try(event.request)) then
-      on_event(worker, event)
-    end
-  end
+  take_events(worker, events, count)
   if scheduler.has_ready() then
     scheduler.run_ready()
   end
@@ -232,25 +244,10 @@ local function is_finished(worker)
   return worker.is_drained and worker.commits.pending + worker.fast_put.pending() == 0
 end
 
--- Returns the function that answers plain requests. What is to be written down goes the general
--- way.
-local function fast_way(worker)
-  local try_get, try_put, noted = worker.fast_get, worker.fast_put.try, worker.notes
-  if noted then
-    return function(p)
-      return not noted:wants() and (try_get(p) or try_put(p))
-    end
-  end
-  return function(p)
-    return try_get(p) or try_put(p)
-  end
-end
-
 local function run(worker)
   local events = ffi.new("struct http_event[?]", EVENT_CAPACITY)
-  local try = fast_way(worker)
   while not is_finished(worker) do
-    turn(worker, events, try)
+    turn(worker, events)
   end
 end
 
@@ -322,9 +319,11 @@ local function connect_fast(worker)
   local allows = worker.gate and worker.gate:fast_check()
   worker.fast_get = fast.new { db = worker.db, buckets = buckets, names = worker.names,
     allows = allows, count = books.get_count() }
+  local created, replaced = books.put_slots()
   worker.fast_put = fast_put.new { queue = worker.commits:queue(), buckets = buckets,
-    names = worker.names, config = worker.config, allows = allows, count = books.put_count(),
-    fail = function(p, generation, completion) refuse_put(worker, p, generation, completion) end }
+    names = worker.names, config = worker.config, allows = allows, created = created,
+    replaced = replaced,
+    fail = function(...) refuse_put(worker, ...) end }
   worker.commits.finish_put = worker.fast_put.finish
   worker.store.on_bucket = buckets.remember
   worker.store.on_type = worker.fast_put.remember_type

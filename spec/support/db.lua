@@ -147,7 +147,7 @@ function methods:batch(ops, options)
   if not ok then
     return nil, code, text, tonumber(outcome.failed_index)
   end
-  return tonumber(outcome.seq)
+  return tonumber(outcome.seq), outcome
 end
 
 --- Returns the value, or nil (absent), or nil, code, text.
