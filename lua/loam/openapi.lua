@@ -1,10 +1,23 @@
--- Makes the OpenAPI 3.0 document out of the route table. Called by the route /openapi.json and by
--- specs.
+-- Makes the OpenAPI 3.0 document out of the route table and of loam.openapi_schemas. Called by the
+-- route /openapi.json and by specs.
 local json = require "loam.json"
+local schemas = require "loam.openapi_schemas"
 
 local openapi = {}
 local TYPES = { string = "string", bytes = "string", flag = "boolean", integer = "integer",
   number = "number" }
+local ERROR_CONTENT = { ["application/json"] = {
+  schema = { ["$ref"] = "#/components/schemas/error" } } }
+local ERROR = { ["$ref"] = "#/components/responses/error" }
+
+-- Errors that every route, and every route that is not public, may answer with.
+local COMMON = { ["400"] = true, ["429"] = true, ["500"] = true }
+local GUARDED = { ["401"] = true, ["403"] = true }
+
+local IS_STATE = { health = true, readyz = true }
+
+local TAGS = { { "^/v1/kv", "keys" }, { "^/v1/mget", "keys" }, { "^/v1/batch", "keys" },
+  { "^/v1/buckets", "buckets" }, { "^/blobs", "blobs" }, { "^/v1/admin", "administration" } }
 
 local function schema_of(param)
   local schema = { type = TYPES[param.type], minimum = param.min, maximum = param.max,
@@ -26,33 +39,92 @@ local function parameters_of(route)
       schema = schema_of(param),
     }
   end
+  for _, header in ipairs(schemas.header_parameters[route.name] or {}) do
+    list[#list + 1] = header
+  end
   return list
 end
 
-local ERROR = { description = "An error.", content = { ["application/json"] = {
-  schema = { ["$ref"] = "#/components/schemas/error" } } } }
+-- ---- Answers ----
+
+local function media_of(route)
+  local media, answer = schemas.media[route.name], schemas.answers[route.name]
+  local content = {}
+  for kind, schema in pairs(media or (answer and { ["application/json"] = answer }) or {}) do
+    local example = schemas.examples[route.name] and schemas.examples[route.name].answer
+    content[kind] = { schema = schema, example = kind == "application/json" and example or nil }
+  end
+  return next(content) and content or nil
+end
+
+local function answer_of(route, status, summary)
+  -- The 503 of /health and /readyz has the same body as their 200.
+  if status >= 400 and not (status == 503 and IS_STATE[route.name]) then
+    return { description = summary, content = ERROR_CONTENT }
+  end
+  local made = { description = summary }
+  if status ~= 204 and status ~= 304 then
+    made.content = media_of(route)
+  end
+  made.headers = status < 400 and schemas.headers[route.name] or nil
+  return made
+end
 
 local function responses_of(route)
   local responses = { default = ERROR }
+  for status in pairs(COMMON) do
+    responses[status] = ERROR
+  end
+  for status in pairs(route.role ~= "public" and GUARDED or {}) do
+    responses[status] = ERROR
+  end
   for status, summary in pairs(route.answers) do
-    responses[tostring(status)] = { description = summary }
+    responses[tostring(status)] = answer_of(route, status, summary)
   end
   return responses
+end
+
+-- ---- Requests ----
+
+local function body_of(route)
+  local schema = schemas.bodies[route.name]
+  local example = schemas.examples[route.name] and schemas.examples[route.name].request
+  if not schema then
+    return { required = true,
+      content = { [route.body] = { schema = { type = "string", format = "binary" } } } }
+  end
+  return { required = not schemas.optional_bodies[route.name],
+    content = { [route.body] = { schema = schema, example = example } } }
+end
+
+local function tag_of(route)
+  for _, pair in ipairs(TAGS) do
+    if route.path:find(pair[1]) then
+      return pair[2]
+    end
+  end
+  return "operation"
 end
 
 local function operation_of(route)
   local operation = {
     operationId = route.name,
     summary = route.summary,
+    tags = json.array { tag_of(route) },
     parameters = parameters_of(route),
     responses = responses_of(route),
+    security = route.role == "public" and json.array() or nil,
     ["x-role"] = route.role,
   }
   if route.body then
-    operation.requestBody = { content = { [route.body] = { schema = {} } } }
+    operation.requestBody = body_of(route)
   end
   return operation
 end
+
+local INTRODUCTION = "Ordered, durable key-value store. Where the server asks for tokens, every "
+  .. "operation needs one that has its x-role (admin has all), and one with buckets or prefixes "
+  .. "reaches only those. Without tokens it needs none."
 
 --- Returns the document as a table.
 ---@param routes table[]
@@ -66,15 +138,17 @@ function openapi.document(routes, version)
   end
   return {
     openapi = "3.0.3",
-    info = { title = "Loam", version = version, description = "Ordered, durable key-value store." },
+    info = { title = "Loam", version = version, description = INTRODUCTION,
+      license = { name = "MIT" } },
+    servers = json.array { { url = "/" } },
+    security = json.array { { token = json.array() } },
     paths = paths,
-    components = { schemas = { error = {
-      type = "object",
-      required = json.array({ "error", "code", "request_id" }),
-      properties = { error = { type = "string" }, code = { type = "string" },
-        request_id = { type = "string" }, limit = { type = "string" },
-          value = { type = "number" } },
-    } } },
+    components = {
+      schemas = schemas.components,
+      responses = { error = { description = "An error.", content = ERROR_CONTENT } },
+      securitySchemes = { token = { type = "http", scheme = "bearer",
+        description = "loam_<id>_<secret>, made by `loam token create`." } },
+    },
   }
 end
 

@@ -246,7 +246,7 @@ describe("loam.routes (many keys, buckets, blobs, health, admin)", function()
         local operation = path and path[route.method:lower()]
         assert.is_table(operation)
         assert.equal(route.name, operation.operationId)
-        assert.equal(#route.params, #operation.parameters)
+        assert.is_true(#operation.parameters >= #route.params)
         assert.is_not_nil(next(operation.responses))
       end
       assert.is_true(#routes >= 25)

@@ -1,0 +1,202 @@
+-- What the OpenAPI document says of bodies: a schema and an example for every JSON that goes in or
+-- out, by the names of routes. Called by loam.openapi; spec/lua/openapi_spec.lua checks that no
+-- route is forgotten and that examples fit real answers.
+local json = require "loam.json"
+
+local openapi_schemas = {}
+
+local function object(properties, required)
+  return { type = "object", properties = properties, required = required and json.array(required) }
+end
+
+local function list_of(items)
+  return { type = "array", items = items }
+end
+
+local function ref(name)
+  return { ["$ref"] = "#/components/schemas/" .. name }
+end
+
+local function text(description)
+  return { type = "string", description = description }
+end
+
+local function whole(description)
+  return { type = "integer", format = "int64", description = description }
+end
+
+local ROLE = { type = "string", enum = json.array { "read", "write", "exec", "deploy", "admin" } }
+
+local KEY = {
+  k = text("The key, when it is UTF-8."),
+  k64 = text("The key as base64url without padding."),
+}
+
+local function with_key(properties)
+  for name, schema in pairs(KEY) do
+    properties[name] = schema
+  end
+  return properties
+end
+
+--- Components by name.
+openapi_schemas.components = {
+  error = object({
+    error = text("One line for people."),
+    code = text("One word for programs: NOT_FOUND, MISMATCH, STALLED ..."),
+    request_id = text("The request, as the logs name it."),
+    limit = text("The option that set the limit which was hit."),
+    value = { type = "number", description = "The value of that option." },
+    index = whole("Which item of a list, counted from 0."),
+    seq = whole("412: the sequence number that is there."),
+  }, { "error", "code", "request_id" }),
+  row = object(with_key {
+    v = text("The value, when it is UTF-8."),
+    v64 = text("The value as base64url without padding."),
+    seq = whole("Sequence number of the write."),
+    expires_at_ms = whole("When it expires, milliseconds since 1970."),
+  }),
+  meta = object(with_key {
+    seq = whole("Sequence number of the write."), size = whole("Bytes of the value."),
+    content_type = text("Content-Type it was stored with."),
+    expires_at_ms = whole("When it expires, milliseconds since 1970."),
+  }, { "seq", "size" }),
+  wanted_key = object(with_key { b = text("The bucket; default: default.") }),
+  found_key = object(with_key {
+    b = text("The bucket, as it was asked."), found = { type = "boolean" },
+    v = text("The value, when it is UTF-8."), v64 = text("The value as base64url."),
+    seq = whole("Sequence number of the write."),
+  }, { "found" }),
+  operation = object(with_key {
+    op = { type = "string", enum = json.array { "put", "delete", "del", "incr" } },
+    b = text("The bucket; default: default."), v = text("put: the value."),
+    v64 = text("put: the value as base64url."),
+    ttl = { type = "number", description = "Seconds to live; 0 = never expires." },
+    if_seq = whole("The key must have this sequence number; 0 = be absent."),
+    by = { type = "number", description = "incr: what is added." },
+    init = { type = "number", description = "incr: what an absent key counts from." },
+  }, { "op" }),
+  bucket = object({ name = { type = "string" }, ttl = { type = "number" },
+    merge = { type = "string", enum = json.array { "none", "add", "max", "min", "append" } } },
+    { "name", "ttl", "merge" }),
+  bucket_options = object { ttl = { type = "number", minimum = 0 },
+    merge = { type = "string", enum = json.array { "none", "add", "max", "min", "append" } } },
+  health = object({ status = text("ok, degraded or read_only."),
+    volume_id = text("Name of the store."), keys = whole("About how many keys."),
+    segments = whole("Table files."), total_mb = { type = "number" },
+    uptime_secs = whole("Seconds since the start."), reasons = list_of { type = "string" } },
+    { "status" }),
+  job = object({ id = whole("Number."), kind = text("compact, say."),
+    state = { type = "string", enum = json.array { "running", "done", "failed", "cancelled" } },
+    progress = { type = "number", minimum = 0, maximum = 1 }, bytes_done = whole("So far."),
+    bytes_total = whole("In all."), started_at_ms = whole("Milliseconds since 1970."),
+    finished_at_ms = whole("Milliseconds since 1970."), code = text("Why it failed."),
+    text = text("Why it failed, for people.") }, { "id", "state" }),
+  token = object({ id = text("16 hex digits."),
+    state = { type = "string", enum = json.array { "valid", "expired", "revoked" } },
+    roles = list_of(ROLE), buckets = list_of { type = "string" },
+    prefixes = list_of { type = "string" }, note = { type = "string" },
+    created_at_ms = whole("Milliseconds since 1970."),
+    expires_at_ms = whole("Milliseconds since 1970."),
+    revoked_at_ms = whole("Milliseconds since 1970."),
+    token = text("Its text: only in the answer that made it.") }, { "id", "state", "roles" }),
+  new_token = object({ roles = list_of(ROLE), buckets = list_of { type = "string" },
+    prefixes = list_of { type = "string" }, note = { type = "string" },
+    expires_in = { type = "number", description = "Seconds.", minimum = 0 } }, { "roles" }),
+}
+
+local JOB = object({ job = ref "job" }, { "job" })
+local ANYTHING = { type = "object" }
+
+-- JSON of good answers, by route: one schema for all statuses below 300 that have a body.
+openapi_schemas.answers = {
+  kv_post = object { value = { type = "number" }, seq = whole("Its sequence number.") },
+  mget = list_of(ref "found_key"),
+  batch = object { seq = whole("Of the commit."), count = whole("Operations.") },
+  bucket_list = object { buckets = list_of(ref "bucket") },
+  bucket_get = ref "bucket",
+  bucket_put = ref "bucket",
+  blob_post = object { key = text("The key, when it is UTF-8."), key64 = text("The key as base64url."),
+    etag = text("CRC-32, 8 hex digits."), size = whole("Bytes."),
+    volume_id = { type = "string" } },
+  blob_list = list_of {},
+  health = ref "health",
+  livez = object { status = { type = "string" } },
+  readyz = object { status = { type = "string" }, reasons = list_of { type = "string" } },
+  admin_stats = ANYTHING,
+  admin_levels = object { runs = list_of(ANYTHING) },
+  admin_config = object { options = list_of(ANYTHING) },
+  admin_flush = object { flushed = { type = "boolean" }, seq = whole("Flushed up to here.") },
+  admin_compact = JOB,
+  admin_job = JOB,
+  admin_job_cancel = JOB,
+  admin_jobs = object { jobs = list_of(ref "job") },
+  admin_token_list = object { tokens = list_of(ref "token") },
+  admin_token_create = ref "token",
+  admin_token_revoke = ref "token",
+  openapi = ANYTHING,
+}
+
+-- Answers that are no JSON, or more than JSON, by route: {media type = schema}.
+local BYTES = { type = "string", format = "binary" }
+openapi_schemas.media = {
+  kv_get = { ["application/octet-stream"] = BYTES, ["application/json"] = ref "meta" },
+  blob_get = { ["application/octet-stream"] = BYTES },
+  kv_scan = { ["application/x-ndjson"] = ref "row",
+    ["application/json"] = object { rows = list_of(ref "row"), count = whole("Rows."),
+      next = { type = "string", nullable = true, description = "What to pass as after." } } },
+  metrics = { ["text/plain"] = { type = "string" }, ["application/json"] = ANYTHING },
+}
+
+-- JSON that comes in, by route.
+openapi_schemas.bodies = {
+  mget = list_of(ref "wanted_key"),
+  batch = list_of(ref "operation"),
+  bucket_put = ref "bucket_options",
+  admin_token_create = ref "new_token",
+}
+
+openapi_schemas.optional_bodies = { bucket_put = true }
+
+--- Examples of bodies and answers, by route. An empty list in `request` stays one.
+openapi_schemas.examples = {
+  mget = { request = json.array { { k = "user:1" }, { b = "orders", k = "7" } },
+    answer = json.array { { found = true, k = "user:1", seq = 12, v = "Ada" },
+      { b = "orders", found = false, k = "7" } } },
+  batch = { request = json.array { { op = "put", k = "user:1", v = "Ada" },
+    { op = "incr", k = "users", by = 1, init = 0 } }, answer = { seq = 13, count = 2 } },
+  bucket_put = { request = { ttl = 3600 },
+    answer = { name = "sessions", ttl = 3600, merge = "none" } },
+  kv_post = { answer = { value = 4, seq = 14 } },
+  admin_token_create = { request = { roles = json.array { "read" },
+    buckets = json.array { "orders" }, expires_in = 86400, note = "reports" } },
+  health = { answer = { status = "ok", volume_id = "a", keys = 2, segments = 1, total_mb = 0.1,
+    uptime_secs = 5, reasons = json.array {} } },
+}
+
+-- Headers of good answers, by route.
+local SEQ = { description = "Sequence number.", schema = { type = "string" } }
+local ETAG = { description = "The same in quotes, for If-Match and If-None-Match.",
+  schema = { type = "string" } }
+local ROW_HEADERS = { ETag = ETAG, ["X-KV-Seq"] = SEQ }
+openapi_schemas.headers = {
+  kv_get = { ETag = ETAG, ["X-KV-Seq"] = SEQ, ["X-KV-Expires-At"] = {
+    description = "When it expires, milliseconds since 1970.", schema = { type = "string" } } },
+  kv_put = ROW_HEADERS, kv_post = ROW_HEADERS, kv_delete = { ["X-KV-Seq"] = SEQ },
+  kv_scan = { ["X-KV-Seq"] = SEQ }, blob_get = ROW_HEADERS, blob_post = ROW_HEADERS,
+}
+
+local function header(name, description)
+  return { name = name, ["in"] = "header", required = false, description = description,
+    schema = { type = "string" } }
+end
+
+--- Header fields that routes look at, by route.
+openapi_schemas.header_parameters = {
+  kv_get = { header("If-None-Match", "304 when it holds the ETag.") },
+  blob_get = { header("If-None-Match", "304 when it holds the ETag.") },
+  kv_put = { header("If-Match", "Only when this is the ETag; * = when the key is there."),
+    header("If-None-Match", "* = only when the key is absent.") },
+  kv_delete = { header("If-Match", "Only when this is the ETag.") },
+}
+return openapi_schemas
