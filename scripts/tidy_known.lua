@@ -4,6 +4,5 @@ return {
   { "core/loam.h", "file length", "the one public header" },
   { "bindings/kv/cdef.lua", "file length", "generated from core/loam.h" },
   { "lua/loam/cdef.lua", "file length", "generated from the headers of core/host and core/http" },
-  { "lua/loam/cdef.lua", "file length", "generated from headers of core/http and core/host" },
   { "core/base/check.c", "banned call", "a broken assertion prints and aborts" },
 }
