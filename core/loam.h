@@ -341,7 +341,8 @@ typedef struct loam_outcome {
     uint32_t stall_ms;     /* After STALLED: predicted wait. */
     loam_buffer
         previous; /* With want_previous, and the current value after MISMATCH of LOAM_IF_VALUE. */
-    uint64_t existed_bits; /* As existed, for each of the first 64 operations: bit 0 the first. */
+    uint64_t existed_bits[4]; /* As existed, for each of the first 256 operations; the first is bit
+                                 0 of the first word. */
 } loam_outcome;
 
 /* One put with the database's defaults. seq may be NULL. Errors: as loam_write. Thread: any */

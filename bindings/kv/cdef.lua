@@ -211,7 +211,7 @@ typedef struct loam_outcome {
     uint32_t stall_ms;
     loam_buffer
     previous;
-    uint64_t existed_bits;
+    uint64_t existed_bits[4];
 } loam_outcome;
     int loam_put(loam_db *db,
     uint32_t bucket,

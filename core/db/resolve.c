@@ -19,7 +19,7 @@
 #include "db/number.h"
 #include "disk/ops.h"
 
-enum { EXISTED_BITS = 64 };
+enum { EXISTED_BITS = 256, WORD_BITS = 64 };
 
 /* One operation while it is resolved. */
 struct resolving {
@@ -253,9 +253,9 @@ static int resolve_op(struct resolving *r, struct loam_error *err)
         struct loam_outcome *outcome = r->ticket->outcome;
         outcome->existed = r->has_now;
         if (r->extra->index < EXISTED_BITS) {
-            uint64_t bit = (uint64_t)1 << r->extra->index;
-            outcome->existed_bits &= ~bit;
-            outcome->existed_bits |= r->has_now ? bit : 0;
+            uint64_t *word = &outcome->existed_bits[r->extra->index / WORD_BITS];
+            uint64_t bit = (uint64_t)1 << r->extra->index % WORD_BITS;
+            *word = r->has_now ? *word | bit : *word & ~bit;
         }
         if (r->extra->want_previous) {
             struct slice value = r->has_now ? r->now.value : slice_make(NULL, 0);

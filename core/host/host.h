@@ -170,7 +170,7 @@ int host_send_value(struct http_request *request,
                     size_t raw_size,
                     int etag,
                     struct loam_error *err);
-enum { HOST_PUT_GROUP_MAX = 64 }; /* As many operations as loam_outcome.existed_bits tells of. */
+enum { HOST_PUT_GROUP_MAX = 256 }; /* As many operations as loam_outcome.existed_bits tells of. */
 
 /* Requests whose rows are committed together; answered with their own sequence numbers. */
 struct host_put_group {

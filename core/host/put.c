@@ -167,7 +167,7 @@ static void answer_group(struct host_puts *puts,
 {
     uint64_t first_seq = outcome->seq - group->count + 1;
     for (uint32_t i = 0; i < group->count; i++) {
-        bool existed = (outcome->existed_bits >> i & 1) != 0;
+        bool existed = (outcome->existed_bits[i / 64] >> i % 64 & 1) != 0;
         answer(puts, group->requests[i], group->generations[i], first_seq + i, existed);
     }
 }

@@ -322,7 +322,7 @@ int host_send_value(struct http_request *request,
     size_t raw_size,
     int etag,
     struct loam_error *err);
-enum { HOST_PUT_GROUP_MAX = 64 };
+enum { HOST_PUT_GROUP_MAX = 256 };
 struct host_put_group {
     struct http_request *requests[HOST_PUT_GROUP_MAX];
     uint32_t generations[HOST_PUT_GROUP_MAX];
