@@ -8,6 +8,7 @@
  */
 #include <inttypes.h>
 
+#include "base/check.h"
 #include "db/repair_impl.h"
 #include "disk/ops.h"
 #include "disk/wal_reader.h"
@@ -39,6 +40,7 @@ read_log(struct repair *repair, const char *name, struct loam_buffer *out, struc
         rc = buf_reserve(out, (size_t)size + 1, err);
     }
     if (rc == LOAM_OK) {
+        INV(out->data != NULL);
         memset(out->data, 0, (size_t)size);
         out->size = (size_t)size;
         for (uint64_t at = 0; at < size; at += READ_STEP) {
