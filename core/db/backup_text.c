@@ -140,25 +140,28 @@ static bool take_number(const char *line, const char *word, uint64_t *out)
     return end != line + size + 1 && *end == '\0';
 }
 
-static bool take_file(const char *line, struct backup *out)
+/* LOAM_OK, CORRUPT, NO_MEMORY; no error is filled. */
+static int take_file(const char *line, struct backup *out)
 {
     char name[FILE_NAME_SIZE] = {0};
     struct file_sum sum = {0};
     uint64_t number = 0;
     const char *blank = strncmp(line, "file ", 5) == 0 ? strchr(line + 5, ' ') : NULL;
     if (blank == NULL || blank - (line + 5) >= FILE_NAME_SIZE) {
-        return false;
+        return LOAM_CORRUPT;
     }
     memcpy(name, line + 5, (size_t)(blank - (line + 5)));
     char *end = NULL;
     sum.size = strtoull(blank + 1, &end, 10);
     if (*end != ' ') {
-        return false;
+        return LOAM_CORRUPT;
     }
     sum.hash = strtoull(end + 1, &end, 16);
     int kind = file_name_parse(name, &number);
-    return *end == '\0' && (kind == FILE_TABLE || kind == FILE_MANIFEST) &&
-           backup_add(out, kind, number, &sum, NULL) == LOAM_OK;
+    if (*end != '\0' || (kind != FILE_TABLE && kind != FILE_MANIFEST)) {
+        return LOAM_CORRUPT;
+    }
+    return backup_add(out, kind, number, &sum, NULL);
 }
 
 static bool parse_head(const char **cursor, const char *limit, uint64_t id, struct backup *out)
@@ -176,23 +179,21 @@ static bool parse_head(const char **cursor, const char *limit, uint64_t id, stru
            take_number(line, "created_at_ms", &info->created_at_ms);
 }
 
-static bool parse_files(const char *cursor, const char *limit, struct backup *out)
+static int parse_files(const char *cursor, const char *limit, struct backup *out)
 {
     char line[LINE_MAX_BYTES];
     while (cursor < limit) {
-        if (!next_line(&cursor, limit, line) || !take_file(line, out)) {
-            return false;
-        }
+        TRY(next_line(&cursor, limit, line) ? take_file(line, out) : LOAM_CORRUPT);
     }
     size_t count = 0;
     const struct backup_file *files = backup_files(out, &count);
     /* One manifest, which is the last. */
     for (size_t i = 0; i < count; i++) {
         if ((files[i].kind == FILE_MANIFEST) != (i + 1 == count)) {
-            return false;
+            return LOAM_CORRUPT;
         }
     }
-    return count > 0;
+    return count > 0 ? LOAM_OK : LOAM_CORRUPT;
 }
 
 static int parse(struct slice text, const char *name, struct backup *out, struct loam_error *err)
@@ -222,8 +223,13 @@ static int parse(struct slice text, const char *name, struct backup *out, struct
                     version, (int)VERSION);
     }
     uint64_t id = 0;
-    if (!backup_name_parse(name, &id) || !parse_head(&cursor, limit, id, out) ||
-        !parse_files(cursor, limit, out)) {
+    int rc = backup_name_parse(name, &id) && parse_head(&cursor, limit, id, out)
+                 ? parse_files(cursor, limit, out)
+                 : LOAM_CORRUPT;
+    if (rc == LOAM_NO_MEMORY) {
+        return mem_fail(err, text.size);
+    }
+    if (rc != LOAM_OK) {
         return fail(err, LOAM_CORRUPT, "%s: a line of it makes no sense", name);
     }
     return LOAM_OK;

@@ -233,6 +233,9 @@ static int save_current(struct repair *repair, struct loam_error *err)
     if (rc == LOAM_NOT_FOUND) {
         return LOAM_OK;
     }
+    if (rc == LOAM_NO_MEMORY) {
+        return mem_fail(err, 1);
+    }
     TRY(rc == LOAM_OK ? env_close(file, err) : LOAM_OK);
     (void)snprintf(as, sizeof(as), "CURRENT-%012" PRIu64, repair->next_file);
     return save(repair, current, as, err);

@@ -71,21 +71,21 @@ read_blocks(struct reading *reading, struct table_salvage *salvage, struct loam_
 
 /* Whether the file is sound, by all its own checks and by the manifest's meta where there is one.
  */
-static bool is_sound(const struct table_salvage *salvage,
-                     const struct table_meta *named,
-                     struct table_meta *meta,
-                     struct loam_error *why)
+static int check_sound(const struct table_salvage *salvage,
+                       const struct table_meta *named,
+                       struct table_meta *meta,
+                       struct loam_error *why)
 {
     const struct table_reader *reader = table_salvage_reader(salvage, why);
     if (reader == NULL) {
-        return false;
+        return LOAM_CORRUPT;
     }
     *meta = *table_reader_meta(reader);
     meta->hash = table_salvage_hash(salvage);
     if (named != NULL) {
         *meta = *named;
     }
-    return table_reader_check(reader, meta, why) == LOAM_OK;
+    return table_reader_check(reader, meta, why);
 }
 
 static int rewrite(struct repair *repair,
@@ -116,49 +116,45 @@ static int rewrite(struct repair *repair,
     return rc;
 }
 
+/* Writes the readable rows of a damaged file to a new one. */
 static int salvage_table(struct repair *repair,
-                         const char *name,
                          uint64_t number,
-                         const struct table_meta *named,
+                         uint64_t run,
+                         const struct loam_error *why,
                          struct loam_error *err)
 {
     struct table_salvage *salvage = NULL;
-    struct loam_error why = {0};
-    uint64_t run = named != NULL ? named->run : 0;
-    TRY(table_salvage_open(repair->dir, number, &repair->id, &salvage, err));
     struct reading reading = {.repair = repair};
-    struct table_meta meta = {0};
-    bool is_whole = is_sound(salvage, named, &meta, &why);
-    int rc = LOAM_OK;
-    if (!is_whole) {
-        rc = rewrite(repair, salvage, run, &reading, err);
-    }
+    char name[FILE_NAME_SIZE];
+    file_name_make(FILE_TABLE, number, name);
+    TRY(table_salvage_open(repair->dir, number, &repair->id, &salvage, err));
+    int rc = rewrite(repair, salvage, run, &reading, err);
     uint32_t gaps = table_salvage_gaps(salvage);
     table_salvage_close(salvage);
     TRY(rc);
-    if (is_whole) {
-        return LOAM_OK;
-    }
     return repair_note(repair, "damaged", name, err,
-                       "%s; %" PRIu64 " rows saved, %u stretches unreadable", why.text,
+                       "%s; %" PRIu64 " rows saved, %u stretches unreadable", why->text,
                        reading.rows, gaps);
 }
 
-/* Looks at all rows of a sound file, and makes it a piece. */
+/* Looks at all rows of a file, and makes it a piece when it is sound; else *why tells. */
 static int take_table(struct repair *repair,
                       uint64_t number,
                       const struct table_meta *named,
-                      bool *is_taken,
+                      struct loam_error *why,
                       struct loam_error *err)
 {
     struct table_salvage *salvage = NULL;
     struct table_meta meta = {0};
     TRY(table_salvage_open(repair->dir, number, &repair->id, &salvage, err));
-    *is_taken = is_sound(salvage, named, &meta, NULL);
     struct reading reading = {.repair = repair};
-    /* Rows of a damaged file are noted too: the salvaged ones are among them. */
-    int rc = read_blocks(&reading, salvage, err);
-    if (rc == LOAM_OK && *is_taken) {
+    int sound = check_sound(salvage, named, &meta, why);
+    int rc = sound == LOAM_NO_MEMORY ? mem_fail(err, 1) : LOAM_OK;
+    if (rc == LOAM_OK) {
+        /* Rows of a damaged file are noted too: the salvaged ones are among them. */
+        rc = read_blocks(&reading, salvage, err);
+    }
+    if (rc == LOAM_OK && sound == LOAM_OK) {
         meta.run = named != NULL ? named->run : 0;
         rc = repair_add_piece(repair, &meta, false, err);
     }
@@ -172,19 +168,18 @@ static int read_table(struct repair *repair,
                       struct loam_error *err)
 {
     char name[FILE_NAME_SIZE];
-    bool is_taken = false;
+    struct loam_error why = {0};
     file_name_make(FILE_TABLE, number, name);
-    int rc = take_table(repair, number, named, &is_taken, err);
-    if (rc == LOAM_OK && !is_taken) {
-        rc = salvage_table(repair, name, number, named, err);
-    } else if (rc == LOAM_OK) {
-        rc = repair_note(repair, "whole", name, err, "kept");
-    }
-    if (rc == LOAM_NOT_FOUND || rc == LOAM_IO) {
+    int rc = take_table(repair, number, named, &why, err);
+    if (rc == LOAM_NOT_FOUND || rc == LOAM_IO) { /* Of reading: nothing was written yet. */
         struct loam_error cause = err == NULL ? (struct loam_error){0} : *err;
-        rc = repair_note(repair, "lost", name, err, "%s", cause.text);
+        return repair_note(repair, "lost", name, err, "%s", cause.text);
     }
-    return rc;
+    TRY(rc);
+    if (why.text[0] == '\0') {
+        return repair_note(repair, "whole", name, err, "kept");
+    }
+    return salvage_table(repair, number, named != NULL ? named->run : 0, &why, err);
 }
 
 bool repair_has_newer_table(struct repair *repair)

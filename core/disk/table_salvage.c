@@ -21,7 +21,6 @@ struct table_salvage {
     uint64_t seed;
     struct table_reader *reader; /* NULL when its parts are damaged. */
     struct loam_error reader_error;
-    int reader_code;
     uint32_t next_block; /* With a reader. */
     size_t position;     /* Without. */
     uint64_t budget;
@@ -78,8 +77,12 @@ int table_salvage_open(struct env_dir *dir,
         table_salvage_close(salvage);
         return rc;
     }
-    salvage->reader_code = table_reader_open(dir, number, salvage->bytes.size, id, &salvage->reader,
-                                             &salvage->reader_error);
+    rc = table_reader_open(dir, number, salvage->bytes.size, id, &salvage->reader,
+                           &salvage->reader_error);
+    if (rc == LOAM_NO_MEMORY) { /* Not the file's fault. */
+        table_salvage_close(salvage);
+        return mem_fail(err, 1);
+    }
     *out = salvage;
     return LOAM_OK;
 }

@@ -4,6 +4,8 @@ local admin = require "spec.support.admin"
 local crash = require "spec.support.crash"
 local env = require "spec.support.env"
 local fault = require "spec.support.fault"
+local ffi = require "ffi"
+local lib = require "spec.support.lib"
 local seed = require "spec.support.seed"
 local store = require "spec.support.db"
 
@@ -174,7 +176,7 @@ describe("db.checkpoint", function()
   it("is taken while flushes and compactions finish (K12)", function()
     local files = fault.new(3)
     local db = assert(crash.open(files))
-    local done, ffi, lib = 0, require "ffi", require "spec.support.lib"
+    local done = 0
     for round = 1, 30 do
       crash.run(db, done + 1, done + 40, 40)
       done = done + 40
@@ -186,5 +188,39 @@ describe("db.checkpoint", function()
       assert.equal(done, crash.verify(copy, done, done, path))
       assert(copy:close())
     end
+  end)
+
+  it("is a prefix of what is being committed meanwhile by another thread (F17)", function()
+    local files = fault.new(4)
+    local db = assert(crash.open(files))
+    local err, out = ffi.new("loam_error"), ffi.new("loam_completions *[1]")
+    assert(env.answer(lib.loam_completions_open(db._p, out, err), err))
+    local queue, outcome = out[0], ffi.new("loam_outcome")
+    local commit = ffi.new("loam_commit", { durability = store.DURABILITY.os })
+    local done, submitted, taken = ffi.new("loam_completion[64]"), 0, 0
+    for round = 1, 20 do
+      for i = submitted + 1, submitted + 100 do
+        local batch = lib.loam_batch_new()
+        for _, op in ipairs(crash.step(i)) do
+          assert.equal(0, lib.loam_batch_add(batch, db:op(op), err))
+        end
+        local rc = lib.loam_submit(queue, batch, commit, i, outcome, err)
+        assert.is_true(rc >= 0)
+        taken = taken + rc
+        lib.loam_batch_free(batch)
+      end
+      submitted = submitted + 100
+      local path = "/copy" .. round
+      local seq = assert(admin.checkpoint(db, path))
+      local copy = assert(store.open(files._p, path, { create = false }))
+      crash.verify(copy, 0, submitted, path)
+      assert.equal(seq, copy:seq())
+      assert(copy:close())
+    end
+    while taken < submitted do
+      taken = taken + tonumber(lib.loam_completions_take(queue, done, 64))
+    end
+    assert(env.answer(lib.loam_completions_close(queue, err), err))
+    crash.verify(db, submitted, submitted, "source")
   end)
 end)
