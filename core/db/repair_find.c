@@ -183,6 +183,33 @@ static int read_manifests(struct repair *repair, struct loam_error *err)
     return LOAM_OK;
 }
 
+static bool has_number(const struct loam_buffer *list, uint64_t number)
+{
+    size_t count = 0;
+    const uint64_t *numbers = repair_numbers(list, &count);
+    return count > 0 && bsearch(&number, numbers, count, sizeof(*numbers), ascending) != NULL;
+}
+
+/* Whether every file that the manifest names is there. A manifest that was cut at its end still
+ * reads as a whole one; but its last edits took out logs and tables, and those are gone. */
+static bool is_everything_there(const struct repair *repair)
+{
+    size_t count = 0;
+    const struct version_entry *tables = version_state_tables(&repair->known, &count);
+    for (size_t i = 0; i < count; i++) {
+        if (!has_number(&repair->tables, table_meta(tables[i].table)->number)) {
+            return false;
+        }
+    }
+    const uint64_t *logs = repair_numbers(&repair->known.logs, &count);
+    for (size_t i = 0; i < count; i++) {
+        if (!has_number(&repair->logs, logs[i])) {
+            return false;
+        }
+    }
+    return true;
+}
+
 int repair_find(struct repair *repair, struct loam_error *err)
 {
     struct listing listing = {.repair = repair, .err = err};
@@ -201,6 +228,11 @@ int repair_find(struct repair *repair, struct loam_error *err)
     }
     repair->context.id = repair->id;
     TRY(read_manifests(repair, err));
+    if (!repair->is_rebuild && !is_everything_there(repair)) {
+        repair->is_rebuild = true;
+        TRY(repair_note(repair, "damaged", "manifest", err,
+                        "names files that are gone: the store is rebuilt from what is there"));
+    }
     repair->last_seq = repair->known.last_seq;
     if (repair->known.next_file > repair->next_file) {
         repair->next_file = repair->known.next_file;
