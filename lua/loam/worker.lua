@@ -26,7 +26,7 @@ local stats = require "loam.stats"
 local store = require "loam.store"
 local timers = require "loam.timers"
 
-local EVENT_CAPACITY = 256
+local EVENT_CAPACITY = 1024 -- 32 pipelining connections fill it in one poll.
 local COMMITS_FD = 1 -- The number of the queue's descriptor in FD events.
 local DEV_INTERVAL_MS = 300
 local LOG_INTERVAL_MS = 500

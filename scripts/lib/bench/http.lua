@@ -111,37 +111,50 @@ end
 
 local FIELDS = { "rate", "cpu_us", "p50_ms", "p99_ms" }
 
--- Ratios are taken within a round, beside each other, and only then their median.
+-- Returns the row of a step. Ratios are taken within a round, beside each other, and only then
+-- their median: of the rates, and of what a second of processor time achieves.
+local function row_of(step, rounds)
+  local row, values = { name = step.name, least = step.least, peer = step.peer }, {}
+  local ratios, cpu_ratios = {}, {}
+  for _, field in ipairs(FIELDS) do
+    values[field] = {}
+  end
+  for _, results in ipairs(rounds) do
+    local own, other = results[step.name], step.peer and results[step.peer]
+    for _, field in ipairs(FIELDS) do
+      values[field][#values[field] + 1] = own and own[field]
+    end
+    ratios[#ratios + 1] = own and other and own.rate / other.rate
+    cpu_ratios[#cpu_ratios + 1] = own and other and other.cpu_us / own.cpu_us
+  end
+  for _, field in ipairs(FIELDS) do
+    row[field] = median(values[field])
+  end
+  row.ratio, row.cpu_ratio = median(ratios), median(cpu_ratios)
+  return row
+end
+
 local function summary(rounds)
   local rows = {}
   for _, step in ipairs(STEPS) do
-    local row, values, ratios = { name = step.name, least = step.least, peer = step.peer }, {}, {}
-    for _, field in ipairs(FIELDS) do
-      values[field] = {}
-    end
-    for _, results in ipairs(rounds) do
-      local own, other = results[step.name], step.peer and results[step.peer]
-      for _, field in ipairs(FIELDS) do
-        values[field][#values[field] + 1] = own and own[field]
-      end
-      ratios[#ratios + 1] = own and other and own.rate / other.rate
-    end
-    for _, field in ipairs(FIELDS) do
-      row[field] = median(values[field])
-    end
-    row.ratio = median(ratios)
+    local row = row_of(step, rounds)
     rows[#rows + 1] = row.rate and row
   end
   return rows
 end
 
+-- Processor time counts all threads of a server: under compaction also what that takes.
 local function print_rows(rows)
-  print(("%-27s %10s %9s %8s %8s  %s"):format("", "per s", "CPU us", "p50 ms", "p99 ms", "ratio"))
+  print(("%-27s %9s %8s %8s %8s %7s %8s  %s"):format("", "per s", "CPU us", "p50 ms", "p99 ms",
+    "ratio", "by CPU", "of"))
   for _, row in ipairs(rows) do
-    local ratio = row.ratio and ("%.2f of %s"):format(row.ratio, row.peer) or ""
-    local goal = row.ratio and row.least and (", goal %.1f"):format(row.least) or ""
-    print(("%-27s %10.0f %9.2f %8.2f %8.2f  %s%s"):format(row.name, row.rate, row.cpu_us,
-      row.p50_ms, row.p99_ms, ratio, goal))
+    local ratios = ""
+    if row.ratio then
+      local goal = row.least and (", goal %.1f"):format(row.least) or ""
+      ratios = (" %7.2f %8.2f  %s%s"):format(row.ratio, row.cpu_ratio, row.peer, goal)
+    end
+    print(("%-27s %9.0f %8.2f %8.2f %8.2f%s"):format(row.name, row.rate, row.cpu_us, row.p50_ms,
+      row.p99_ms, ratios))
   end
 end
 
