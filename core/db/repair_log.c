@@ -210,12 +210,45 @@ static uint64_t first_seq(struct repair *repair, uint64_t number)
     return seq;
 }
 
-/* A manifest that ends early looks whole: a file it does not name and that is newer than all it
- * knows tells. */
+static bool has_number(const struct loam_buffer *list, uint64_t number)
+{
+    size_t count = 0;
+    const uint64_t *numbers = repair_numbers(list, &count);
+    for (size_t i = 0; i < count; i++) {
+        if (numbers[i] == number) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Whether a file is gone that the manifest names. */
+static bool is_any_missing(const struct repair *repair)
+{
+    size_t count = 0;
+    const struct version_entry *entries = version_state_tables(&repair->known, &count);
+    for (size_t i = 0; i < count; i++) {
+        if (!has_number(&repair->tables, entries[i].number)) {
+            return true;
+        }
+    }
+    const uint64_t *logs = (const void *)repair->known.logs.data;
+    for (size_t i = 0; i < repair->known.logs.size / sizeof(*logs); i++) {
+        if (!has_number(&repair->logs, logs[i])) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* A manifest that was cut between two edits looks whole. Two things tell: a file it names is gone,
+ * as a flush or merge of a lost edit has removed it; or a file it does not name is newer than all
+ * it knows. */
 static int check_trust(struct repair *repair, struct loam_error *err)
 {
     size_t count = 0;
     const uint64_t *logs = repair_numbers(&repair->logs, &count);
+    repair->is_rebuild = repair->is_rebuild || is_any_missing(repair);
     for (size_t i = 0; i < count && !repair->is_rebuild; i++) {
         repair->is_rebuild = !version_state_has_log(&repair->known, logs[i]) &&
                              first_seq(repair, logs[i]) > repair->last_seq;
