@@ -18,6 +18,9 @@ local PUT = "PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n"
 local MIB = 1024 * 1024
 local RLIMIT_NOFILE = 7
 
+-- A sanitizer keeps freed memory for a while: only a plain run tells.
+local is_plain = os.getenv("LD_PRELOAD") == nil
+
 local function resident_bytes()
   local file = assert(io.open("/proc/self/statm"))
   local pages = tonumber(file:read("*a"):match("^%d+ (%d+)"))
@@ -129,7 +132,7 @@ describe("http, overload", function()
     assert_served()
 
     assert.is_true(server:counters().refused_memory > 10)
-    assert.is_true(resident_bytes() - before < 40 * MIB)
+    assert.is_true(resident_bytes() - before < 40 * MIB or not is_plain)
   end)
 
   it("refuses uploads that stall when they hold too much", function()
@@ -283,7 +286,7 @@ describe("http, overload", function()
       local among = p99(normal)
       print(("%d idle clients: RSS grew by %.0f bytes each; p99 %.2f ms alone, %.2f ms among them")
         :format(count, each, alone, among))
-      assert.is_true(each < 2048)
+      assert.is_true(each < 2048 or not is_plain)
       assert.is_true(among < math.max(2 * alone, alone + 5))
       crowd:close()
       server:until_true(function() return server:counters().active == 1 end)
@@ -305,7 +308,7 @@ describe("http, overload", function()
       local normal = server:connect()
       print(("1,000 deaf clients: %.0f MiB; %d ended; p99 of another %.2f ms"):format(grown / MIB,
         server:counters().refused_memory, p99(normal)))
-      assert.is_true(grown < 160 * MIB)
+      assert.is_true(grown < 160 * MIB or not is_plain)
       crowd:close()
     end)
   end)
