@@ -61,6 +61,9 @@ void host_close(struct host *host)
     for (int i = 0; i < atomic_load(&host->metric_count); i++) {
         mem_free(host->metrics[i].key);
     }
+    for (int i = 0; i <= HOST_WORKER_COUNT_MAX; i++) {
+        loam_buffer_free(&host->board_texts[i]);
+    }
     mem_free(host->rows);
     cond_deinit(&host->cond);
     mutex_deinit(&host->mutex);
@@ -74,7 +77,7 @@ const struct host_shared *host_shared(const struct host *host)
 }
 
 /* Wakes every worker that has a loop to wake. */
-static void wake_all(struct host *host)
+void host_wake_all(struct host *host)
 {
     for (int i = 0; i < host->worker_count; i++) {
         http_worker_wake(host->workers[i]->http);
@@ -85,13 +88,13 @@ void host_stop(struct host *host, int deadline_ms)
 {
     PRE(deadline_ms >= 0);
     __atomic_store_n(&host->shared.stop_ms, deadline_ms, __ATOMIC_RELEASE);
-    wake_all(host);
+    host_wake_all(host);
 }
 
 void host_reload(struct host *host)
 {
     (void)__atomic_add_fetch(&host->shared.reload_count, 1, __ATOMIC_RELEASE);
-    wake_all(host);
+    host_wake_all(host);
 }
 
 void host_buckets_changed(struct host *host)

@@ -31,7 +31,8 @@ struct host_shared {
     uint32_t reload_count; /* Grows with every host_reload(). */
     int32_t stop_ms;       /* -1 while serving, else the deadline of the graceful stop. */
     uint32_t worker_count;
-    double started_at_ms; /* Since the Unix epoch. */
+    uint32_t question_count; /* Grows with every host_board_ask(). */
+    double started_at_ms;    /* Since the Unix epoch. */
 };
 
 /* Errors: INVALID a count outside 1..256; NO_MEMORY, IO. *out is released with host_close().
@@ -115,6 +116,17 @@ int host_metric_count(struct host *host);
 const char *host_metric_get(struct host *host, int at, size_t *key_size, int *slot, int *width);
 /* The sum of one slot over all rows. Thread: any */
 double host_metric_sum(struct host *host, int slot);
+
+/* ---- Questions to all workers ---- */
+
+/* Puts a question on the board, in the place of the last one, and wakes all workers. Returns its
+ * number, from 1, or NO_MEMORY. Thread: any */
+double host_board_ask(struct host *host, const char *text, size_t size);
+/* Puts up the answer of a worker. Errors: NO_MEMORY. Thread: any */
+int host_board_answer(struct host *host, int worker, double number, const char *text, size_t size);
+/* Copies what is at a place: 0 = the question, else the answer of that worker. Returns the number
+ * of the question it belongs to, 0 for none, or NO_MEMORY. Thread: any */
+double host_board_read(struct host *host, int place, loam_buffer *out);
 
 /* ---- Slow calls ---- */
 

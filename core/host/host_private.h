@@ -84,6 +84,9 @@ struct host {
     int slot_count PROTECTED_BY(mutex);
     double *rows; /* (worker_count + 1) rows of HOST_METRIC_SLOTS. */
     struct host_tasks tasks;
+    /* board.c: the question, and the answer of each worker. Numbers are of questions. */
+    struct loam_buffer board_texts[HOST_WORKER_COUNT_MAX + 1] PROTECTED_BY(mutex);
+    double board_numbers[HOST_WORKER_COUNT_MAX + 1] PROTECTED_BY(mutex);
 };
 
 enum { HOST_HEAD_SIZE_MAX = 512 }; /* ETag, X-KV-Seq, X-KV-Expires-At and a content type fit. */
@@ -126,6 +129,8 @@ static inline void host_head_seq(struct host_head *head, uint64_t seq)
     HOST_HEAD_LITERAL(head, "\r\n");
 }
 
+/* Makes every worker's poll return. */
+void host_wake_all(struct host *host);
 /* Starts the threads of the queue. Errors: IO. */
 NODISCARD int host_tasks_start(struct host *host, struct loam_error *err);
 /* Ends the threads after what is queued; frees finished tasks nobody took. */

@@ -250,6 +250,7 @@ struct host_shared {
     uint32_t reload_count;
     int32_t stop_ms;
     uint32_t worker_count;
+    uint32_t question_count;
     double started_at_ms;
 };
 int host_open(int worker_count, struct host **out, struct loam_error *err);
@@ -288,6 +289,9 @@ double *host_metric_row(struct host *host, int index);
 int host_metric_count(struct host *host);
 const char *host_metric_get(struct host *host, int at, size_t *key_size, int *slot, int *width);
 double host_metric_sum(struct host *host, int slot);
+double host_board_ask(struct host *host, const char *text, size_t size);
+int host_board_answer(struct host *host, int worker, double number, const char *text, size_t size);
+double host_board_read(struct host *host, int place, loam_buffer *out);
 enum {
     HOST_TASK_FLUSH = 1,
     HOST_TASK_SYNC = 2,

@@ -67,6 +67,9 @@ local function writer(req)
     elseif text == "" then
       return
     end
+    if req.is_killed then
+      error(GONE, 0)
+    end
     req.bytes_sent = req.bytes_sent + #text
     local code = C.http_respond_write(p, generation, text, #text)
     while code == 0 do

@@ -7,6 +7,7 @@ local answer = require "loam.answer"
 local app = require "loam.app"
 local app_loader = require "loam.app_loader"
 local books = require "loam.books"
+local calls = require "loam.calls"
 local commits = require "loam.commits"
 local dispatch = require "loam.dispatch"
 local fast = require "loam.fast"
@@ -51,12 +52,14 @@ local function handle(worker, p, generation)
   local started_ms = C.host_monotonic_ms()
   local req = request.from_http(p, generation)
   guards.start(worker, req)
+  worker.calls:add(req, started_ms)
   local made, route = admission_answer(worker, req), dispatch.UNROUTED
   if not made then
     made, route = dispatch.answer(worker.registry, req, worker.ctx)
   end
   local method = req.method
   local status, bytes = sink.send(req, made)
+  worker.calls:remove(req)
   local seconds = (C.host_monotonic_ms() - started_ms) / 1000
   worker.count(route, method, status, seconds)
   guards.finish(worker, req, route, status, seconds, bytes)
@@ -161,6 +164,7 @@ end
 
 local function on_wake(worker)
   worker.commits:take_tasks()
+  worker.calls:answer()
   local shared = worker.shared
   if shared.reload_count ~= worker.reload_count then
     worker.reload_count = shared.reload_count
@@ -263,6 +267,7 @@ local function make_context(worker)
     started_at_ms = worker.shared.started_at_ms,
     version = ffi.string(C.loam_version()),
     gate = worker.gate,
+    calls = worker.calls,
     config_rows = function() return worker.config_rows end,
     is_stopping = function() return worker.shared.stop_ms >= 0 end,
     sleep = function(seconds) worker.timers:sleep(seconds) end,
@@ -336,6 +341,8 @@ local function connect(worker)
   worker.store = store.new(worker.db, { waiter = worker.commits:store_waiter(),
     shared = worker.shared,
     host = worker.host })
+  worker.calls = calls.new { host = worker.host, shared = worker.shared, index = worker.index,
+    worker_count = worker.shared.worker_count }
   worker.ctx = make_context(worker)
   worker.count = books.new()
   connect_fast(worker)

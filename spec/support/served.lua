@@ -48,6 +48,7 @@ function served.open(changed)
     version = ffi.string(C.loam_version()),
     config_rows = function() return {} end,
     gate = self.gate,
+    calls = { ask = function() return { rows = {}, is_killed = false, silent = {} } end },
     is_stopping = function() return self.is_stopping or false end,
     sleep = function() end,
     volume_id = function() return "volume" end,

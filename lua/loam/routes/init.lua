@@ -7,7 +7,7 @@ local answer = require "loam.answer"
 local openapi = require "loam.openapi"
 
 local routes = {}
-local FILES = { "kv", "scan", "many", "buckets", "blobs", "health", "admin", "tokens" }
+local FILES = { "kv", "scan", "many", "buckets", "blobs", "health", "admin", "calls", "tokens" }
 
 local list = {}
 for _, file in ipairs(FILES) do
