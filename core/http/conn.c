@@ -285,6 +285,7 @@ void http_conn_stop_input(struct http_conn *conn)
         struct http_exchange **at = &conn->first;
         struct http_exchange *before = NULL;
         while (*at != receiving) {
+            INV(*at != NULL);
             before = *at;
             at = &before->next;
         }
