@@ -112,7 +112,7 @@ describe("db.repair", function()
       end
     end)
 
-    -- Cut between two edits it looks whole; a named file that is gone tells. Found by the spec above.
+    -- Cut between two edits it looks whole; a named file that is gone tells. Found by SEED=22.
     it("does with a manifest that was cut anywhere: " .. mode .. " (F10)", function()
       local whole = made(mode)
       local name = names(whole, "^MANIFEST")[1]
