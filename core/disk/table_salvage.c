@@ -34,7 +34,8 @@ static int read_all(struct env_file *file, struct loam_buffer *bytes, struct loa
 {
     uint64_t size = 0;
     TRY(env_size(file, &size, err));
-    TRY(buf_reserve(bytes, (size_t)size, err));
+    TRY(buf_reserve(bytes, (size_t)size + 1, err)); /* So that an empty file has an address too. */
+    INV(bytes->data != NULL);
     memset(bytes->data, 0, (size_t)size);
     bytes->size = (size_t)size;
     for (uint64_t at = 0; at < size; at += READ_STEP) {
