@@ -5,6 +5,7 @@
 -- what every key must hold then: a hole, a torn batch, a lost or a resurrected row all show.
 local steps = require "spec.torture.steps"
 local store = require "spec.support.db"
+local verdicts = require "spec.torture.verdicts"
 
 local crash = {}
 
@@ -46,38 +47,53 @@ function crash.run(db, first, last, sync_every)
   return result
 end
 
+-- What it means that `key` is not as step `recovered` left it.
+local function kind_of(recovered, key, wanted)
+  if not wanted then
+    return "resurrected"
+  end
+  for _, op in ipairs(crash.step(recovered)) do
+    if op.key == key then
+      return "torn"
+    end
+  end
+  return "lost"
+end
+
 --- Fails with a message unless the store is the state after some step p, least <= p <= most, seen
 --- by get as by scan, and passes its own check. Returns p.
 function crash.verify(db, least, most, context)
+  local function fail(kind, text, ...)
+    verdicts.fail(kind, context .. ": " .. text:format(...), 3)
+  end
   local last, code, problem = db:get "last"
   if code then
-    error(("%s: get of last: %s %s"):format(context, code, problem), 2)
+    fail("wrong", "get of last: %s %s", code, problem)
   end
   local recovered = tonumber(last or "0")
   if recovered < least or recovered > most then
-    error(("%s: recovered step %d, wanted %d..%d"):format(context, recovered, least, most), 2)
+    fail(recovered < least and "lost" or "wrong",
+      "recovered step %d, wanted %d..%d", recovered, least, most)
   end
-  local expected, seen = crash.expected(recovered), 0
+  local expected, seen = crash.expected(recovered), {}
   for _, row in ipairs(assert(db:rows())) do
-    seen = seen + 1
+    seen[row[1]] = true
     if expected[row[1]] ~= row[2] then
-      error(("%s: scan shows %s as of another step than %d"):format(context, row[1], recovered), 2)
+      fail(kind_of(recovered, row[1], expected[row[1]]),
+        "scan shows %s as of another step than %d", row[1], recovered)
     end
   end
-  local wanted = 0
   for key, value in pairs(expected) do
-    wanted = wanted + 1
-    if db:get(key) ~= value then
-      error(("%s: get shows %s as of another step than %d"):format(context, key, recovered), 2)
+    if db:get(key) ~= value or not seen[key] then
+      fail(kind_of(recovered, key, value),
+        "get or scan shows %s as of another step than %d", key, recovered)
     end
-  end
-  if wanted ~= seen then
-    error(("%s: %d rows, wanted %d"):format(context, seen, wanted), 2)
   end
   local report, _, text = db:check()
   if not report then
-    error(("%s: check: %s"):format(context, text), 2)
+    fail("wrong", "check: %s", text)
   end
+  verdicts.fine()
   return recovered
 end
 

@@ -1,12 +1,15 @@
 -- The loop of scripts/torture: picks rigs in turn, runs each round in a process of its own, adds up
 -- what the rounds count and repeats a failure from its seed.
 --
--- A rig is a module spec.torture.rigs.NAME: {about = line, seconds = longest round,
--- round = function(context)}. A round raises what is wrong; context:count(name, n) adds to the
--- summary, context:skip(why) tells that it cannot run here. A round's work depends on its seed and
--- never on the clock, so that the seed repeats it.
+-- A rig is a module spec.torture.rigs.NAME: {about = line, seconds = longest round, rounds_max = of
+-- one run or nil, round = function(context)}. A round raises what is wrong; context:count(name, n)
+-- adds to the summary, context:mark(name, thing) counts different things over all rounds,
+-- context:skip(why) tells that it cannot run here. A round's work depends on its seed and never on
+-- the clock, so that the seed repeats it. Rounds of one rig have neighbouring seeds: a rig that
+-- takes the places of its seed gets to all of them.
 local shell = require "spec.support.shell"
 local tmpdir = require "spec.support.tmp"
+local verdicts = require "spec.torture.verdicts"
 
 local driver = {}
 
@@ -19,7 +22,7 @@ local SEED_MAX = 2147483646
 
 local function usage(problem)
   io.stderr:write("torture: ", problem, "\nusage: scripts/torture [--minutes N] [--only NAME,...] ",
-    "[--seed S] [--rounds N] [--list]\n")
+    "[--seed S] [--rounds N] [--json FILE] [--list]\n")
   os.exit(2)
 end
 
@@ -35,6 +38,7 @@ local READERS = {
   ["--minutes"] = function(options, word) options.minutes = positive("--minutes", word) end,
   ["--seed"] = function(options, word) options.seed = positive("--seed", word) end,
   ["--rounds"] = function(options, word) options.rounds = positive("--rounds", word) end,
+  ["--json"] = function(options, word) options.json = word or usage "--json takes a file" end,
   ["--round"] = function(options, word) options.round = word end,
   ["--only"] = function(options, word)
     options.rigs = {}
@@ -83,6 +87,11 @@ function context_methods:count(name, number)
   self.counts[name] = (self.counts[name] or 0) + (number or 1)
 end
 
+--- Notes a thing of a kind, to be counted once however often it is noted.
+function context_methods:mark(kind, thing)
+  self.marks[kind .. "\t" .. thing] = true
+end
+
 --- Ends the round: it cannot run here.
 function context_methods:skip(why)
   error({ skip = why }, 0)
@@ -95,11 +104,17 @@ end
 local function run_round(name, seed)
   local random = require("spec.support.seed")
   local context = setmetatable({
-    seed = seed, random = random.new(), counts = {},
+    seed = seed, random = random.new(), counts = {}, marks = {},
   }, context_metatable)
   local is_fine, problem = xpcall(function() rig_of(name).round(context) end, trace)
   for what, number in pairs(context.counts) do
     print(("count %d %s"):format(number, what))
+  end
+  for mark in pairs(context.marks) do
+    print("mark " .. mark)
+  end
+  for _, kind in ipairs(verdicts.KINDS) do
+    print(("count %d recovered states: %s"):format(verdicts.counts[kind], kind))
   end
   tmpdir.remove_all()
   if not is_fine and type(problem) == "table" and problem.skip then
@@ -115,20 +130,32 @@ end
 
 -- ---- In the process that the user started ----
 
--- Runs a round in a process. Returns "done", "skip" or "fail", a text, and adds to counts.
-local function round(root, name, seed, counts)
+-- Reads a line of a round's output into counts and marks; false when it is none of the driver's.
+local function take_line(line, counts, marks)
+  local number, what = line:match("^count (%d+) (.*)$")
+  if number then
+    counts[what] = (counts[what] or 0) + tonumber(number)
+    return true
+  end
+  local kind, thing = line:match("^mark ([^\t]*)\t(.*)$")
+  if kind then
+    marks[kind] = marks[kind] or {}
+    marks[kind][thing] = true
+  end
+  return kind ~= nil
+end
+
+-- Runs a round in a process. Returns "done", "skip" or "fail" and a text; adds to counts and marks.
+local function round(root, name, seed, counts, marks)
   local dir = tmpdir()
   local command = ("SEED=%d TMPDIR=%s timeout -k 20 %d luajit %s --round %s --seed %d 2>&1"):format(
     seed, dir, rig_of(name).seconds, shell.quote(root .. "/scripts/torture"), name, seed)
   local pipe, verdict, text, tail = assert(io.popen(command)), "fail", nil, {}
   for line in pipe:lines() do
     local word, rest = line:match("^(%l+) ?(.*)$")
-    local number, what = line:match("^count (%d+) (.*)$")
-    if number then
-      counts[what] = (counts[what] or 0) + tonumber(number)
-    elseif word == "done" or word == "skip" then
+    if word == "done" or word == "skip" then
       verdict, text = word, rest
-    else
+    elseif not take_line(line, counts, marks) then
       tail[#tail + 1] = line
       if #tail > 60 then
         table.remove(tail, 1)
@@ -149,26 +176,26 @@ end
 local function report_failure(root, name, seed, text)
   print(("FAILED %s, seed %d\n%s"):format(name, seed, text))
   print(("repeat: scripts/torture --only %s --seed %d"):format(name, seed))
-  local verdict, again = round(root, name, seed, {})
+  local verdict, again = round(root, name, seed, {}, {})
   print(verdict == "fail" and "again, from its seed:\n" .. again
     or "once more from its seed: no failure")
   io.stdout:flush()
 end
 
 local function play(state, name)
-  if state.skipped[name] then
+  local rounds = state.rounds[name] or 0
+  if state.skipped[name] or rounds >= (rig_of(name).rounds_max or math.huge) then
     return false
   end
-  local seed = state.next_seed
-  state.next_seed = state.next_seed % SEED_MAX + 1
+  local seed = (state.first_seed + rounds - 1) % SEED_MAX + 1
   local before = os.time()
-  local verdict, text = round(state.root, name, seed, state.counts)
+  local verdict, text = round(state.root, name, seed, state.counts, state.marks)
   if verdict == "skip" then
     state.skipped[name] = text
     print(("%-10s skipped: %s"):format(name, text))
     return false
   end
-  state.rounds[name] = (state.rounds[name] or 0) + 1
+  state.rounds[name] = rounds + 1
   print(("%-10s seed %-11d %s, %d s"):format(name, seed, verdict, os.time() - before))
   io.stdout:flush()
   if verdict == "fail" then
@@ -178,13 +205,37 @@ local function play(state, name)
   return true
 end
 
-local function summary(state, started)
-  local names = {}
-  for name in pairs(state.counts) do
-    names[#names + 1] = name
+-- What was counted, and how many different things were marked, in order: {{name, number}, ...}.
+local function totals(state)
+  local list = {}
+  for name, number in pairs(state.counts) do
+    list[#list + 1] = { name, number }
   end
-  table.sort(names)
-  print(("-- %d s, first seed %d"):format(os.time() - started, state.first_seed))
+  for kind, things in pairs(state.marks) do
+    local number = 0
+    for _ in pairs(things) do
+      number = number + 1
+    end
+    list[#list + 1] = { kind, number }
+  end
+  table.sort(list, function(a, b) return a[1] < b[1] end)
+  return list
+end
+
+local function write_json(path, state, seconds)
+  local json = require "cjson"
+  local counts = {}
+  for _, total in ipairs(totals(state)) do
+    counts[total[1]] = total[2]
+  end
+  local file = assert(io.open(path, "w"))
+  file:write(json.encode { seconds = seconds, first_seed = state.first_seed, rounds = state.rounds,
+    skipped = state.skipped, counts = counts, failures = state.failures }, "\n")
+  file:close()
+end
+
+local function summary(state, seconds)
+  print(("-- %d s, first seed %d"):format(seconds, state.first_seed))
   for _, name in ipairs(RIGS) do
     if state.skipped[name] then
       print(("   %-10s skipped: %s"):format(name, state.skipped[name]))
@@ -192,8 +243,8 @@ local function summary(state, started)
       print(("   %-10s %d rounds"):format(name, state.rounds[name]))
     end
   end
-  for _, name in ipairs(names) do
-    print(("%12d %s"):format(state.counts[name], name))
+  for _, total in ipairs(totals(state)) do
+    print(("%12d %s"):format(total[2], total[1]))
   end
   print(("torture: %d failures"):format(state.failures))
 end
@@ -226,10 +277,13 @@ function driver.main(root, arguments)
   end
   local started = os.time()
   local first_seed = options.seed or started % (SEED_MAX - 1) + 1
-  local state = { root = root, first_seed = first_seed, next_seed = first_seed, counts = {},
-    rounds = {}, skipped = {}, failures = 0 }
+  local state = { root = root, first_seed = first_seed, counts = {}, marks = {}, rounds = {},
+    skipped = {}, failures = 0 }
   loop(state, options, started)
-  summary(state, started)
+  summary(state, os.time() - started)
+  if options.json then
+    write_json(options.json, state, os.time() - started)
+  end
   return state.failures == 0 and 0 or 1
 end
 

@@ -6,6 +6,7 @@
 -- Lines of PROGRESS: "t N" before step N, "a N" once it is acknowledged, "s N" once it is
 -- acknowledged as synced, "f N CODE" when it failed, "o" when the store is open, "c" when closed.
 -- TORTURE_FINISH=1 flushes and compacts at the end.
+-- TORTURE_GATE=file: once the store is open, nothing is written before that file is there.
 -- TORTURE_FILL=bytes also writes that much per step to a bucket of its own, to fill a disk.
 local root, dir, progress_path, first, last, sync_every = unpack(arg)
 for _, pattern in ipairs { "?.lua", "bindings/?/init.lua", "bindings/?.lua" } do
@@ -17,6 +18,7 @@ package.preload["kv.native"] = function()
   return { library = paths.build .. "/libloam.so" }
 end
 local kv = require "kv"
+local process = require "spec.torture.process"
 local steps = require "spec.torture.steps"
 
 local progress = assert(io.open(progress_path, "a"))
@@ -33,6 +35,11 @@ if not db then
   os.exit(3)
 end
 tell "o"
+
+local gate = os.getenv "TORTURE_GATE"
+while gate and not io.open(gate, "r") do
+  process.sleep_ms(1)
+end
 
 -- Bytes that do not compress.
 local function noise(size)

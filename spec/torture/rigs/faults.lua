@@ -4,6 +4,7 @@ local crash = require "spec.support.crash"
 local env = require "spec.support.env"
 local fault = require "spec.support.fault"
 local store = require "spec.support.db"
+local verdicts = require "spec.torture.verdicts"
 
 local SCENARIOS = 150
 local LIVES_MAX = 5
@@ -120,7 +121,7 @@ local function scenario(context, number)
     local where = ("scenario %d, %s"):format(number, table.concat(story, "; "))
     local db, _, text = store.open(files._p, "/db", options)
     if not db then
-      error(where .. ": does not open: " .. tostring(text))
+      verdicts.fail("wrong", where .. ": does not open: " .. tostring(text))
     end
     from = crash.verify(db, crash.least(result, mode), result.attempted, where) + 1
     assert(db:close())

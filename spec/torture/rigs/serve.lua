@@ -5,6 +5,7 @@ local http = require "spec.torture.http"
 local new_server = require("spec.torture.server").new
 local process = require "spec.torture.process"
 local tmpdir = require "spec.support.tmp"
+local verdicts = require "spec.torture.verdicts"
 
 local CLIENTS, KILLS = 4, 20
 
@@ -39,12 +40,15 @@ local function check(server, number, acked_before)
       steps[index] = step_of(client, id, index)
       local is_whole = index == 1 or steps[index] >= steps[index - 1]
       if steps[index] < acked_before[id] or not is_whole then
-        error(("kill %d, client %d: steps %s, acknowledged before %d"):format(number, id,
+        verdicts.fail(is_whole and "lost" or "torn",
+          ("kill %d, client %d: steps %s, acknowledged before %d"):format(number, id,
           table.concat(steps, " "), acked_before[id]))
       end
     end
-    local attempted = progress(server, id)
-    assert(steps[4] <= attempted, "a step from the future")
+    if steps[4] > progress(server, id) then
+      verdicts.fail("wrong", "a step from the future")
+    end
+    verdicts.fine()
   end
   client:close()
 end
@@ -55,10 +59,16 @@ local function check_rest(server)
   for id = 1, CLIENTS do
     local attempted, acked = progress(server, id)
     local first = step_of(client, id, 1)
-    assert(first >= acked and first <= attempted, "the last state is not an acknowledged one")
-    for index = 2, 4 do
-      assert(step_of(client, id, index) == first, "a torn batch of client " .. id)
+    if first < acked or first > attempted then
+      verdicts.fail(first < acked and "lost" or "wrong",
+        ("client %d: step %d at the end, acknowledged %d"):format(id, first, acked))
     end
+    for index = 2, 4 do
+      if step_of(client, id, index) ~= first then
+        verdicts.fail("torn", "a torn batch of client " .. id)
+      end
+    end
+    verdicts.fine()
   end
   client:close()
 end
