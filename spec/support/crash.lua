@@ -60,6 +60,24 @@ local function kind_of(recovered, key, wanted)
   return "lost"
 end
 
+-- Compares every key, by get and by scan, with what step `recovered` leaves.
+local function compare_rows(db, recovered, fail)
+  local expected, seen = crash.expected(recovered), {}
+  for _, row in ipairs(assert(db:rows())) do
+    seen[row[1]] = true
+    if expected[row[1]] ~= row[2] then
+      fail(kind_of(recovered, row[1], expected[row[1]]),
+        "scan shows %s as of another step than %d", row[1], recovered)
+    end
+  end
+  for key, value in pairs(expected) do
+    if db:get(key) ~= value or not seen[key] then
+      fail(kind_of(recovered, key, value),
+        "get or scan shows %s as of another step than %d", key, recovered)
+    end
+  end
+end
+
 --- Fails with a message unless the store is the state after some step p, least <= p <= most, seen
 --- by get as by scan, and passes its own check. Returns p.
 function crash.verify(db, least, most, context)
@@ -75,20 +93,7 @@ function crash.verify(db, least, most, context)
     fail(recovered < least and "lost" or "wrong",
       "recovered step %d, wanted %d..%d", recovered, least, most)
   end
-  local expected, seen = crash.expected(recovered), {}
-  for _, row in ipairs(assert(db:rows())) do
-    seen[row[1]] = true
-    if expected[row[1]] ~= row[2] then
-      fail(kind_of(recovered, row[1], expected[row[1]]),
-        "scan shows %s as of another step than %d", row[1], recovered)
-    end
-  end
-  for key, value in pairs(expected) do
-    if db:get(key) ~= value or not seen[key] then
-      fail(kind_of(recovered, key, value),
-        "get or scan shows %s as of another step than %d", key, recovered)
-    end
-  end
+  compare_rows(db, recovered, fail)
   local report, _, text = db:check()
   if not report then
     fail("wrong", "check: %s", text)
