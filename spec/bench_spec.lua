@@ -23,6 +23,14 @@ local function by_name(rows)
   return found
 end
 
+local function by_label(lines)
+  local found = {}
+  for _, line in ipairs(lines) do
+    found[line.label] = line
+  end
+  return found
+end
+
 describe("scripts/bench #plain", function()
   it("runs the workloads with the stores that are installed", function()
     local dir = tmpdir()
@@ -50,7 +58,78 @@ describe("scripts/bench #plain", function()
     assert.equal("out.json out.svg", shell.run("ls", dir).out:gsub("%s+", " "):match("^(.-)%s*$"))
   end)
 
+  it("makes the table of goals in pieces, and prints it again", function()
+    local dir = tmpdir()
+    local json = dir .. "/out.json"
+    local function piece()
+      return bench("--peers", "--setting", "small", "--n", "1000", "--dir", dir, "--threads", "1",
+        "--workloads", "fillrandom,readhot,ycsbe,fillseq", "--json", json, "--resume", "--minutes",
+        "0")
+    end
+
+    local first, left = piece(), 20
+    local begun = cjson.decode(files.read(json))
+    local last = first
+    while last.status == 3 and left > 0 do
+      last, left = piece(), left - 1
+    end
+
+    assert.equal(3, first.status, first.err)
+    assert.equal(2, begun.state.progress.group)
+    assert.equal(0, last.status, last.err)
+    local out = cjson.decode(files.read(json))
+    assert.is_nil(out.state)
+    local rows, lines = by_name(out.workloads), by_label(out.lines)
+    assert.equal(1000, rows.fillrandom.engines.loam.ops)
+    assert.is_table(rows.ycsbe.engines.loam)
+    assert.is_table(rows.fillseq.engines.loam)
+    assert.equal(1.3, lines.fillrandom.limit)
+    assert.is_nil(lines.readseq.value)
+    assert.matches("fillrandom .* >= 1.30 ", last.out)
+    assert.equal("out.json", shell.run("ls", dir).out:match("^(.-)%s*$"))
+
+    local again = bench("--table", json, "--svg", dir .. "/goals.svg")
+
+    assert.equal(0, again.status, again.err)
+    assert.equal(last.out, again.out)
+    assert.matches("^<svg.*</svg>\n$", files.read(dir .. "/goals.svg"))
+  end)
+
+  it("begins a round again when a piece was cut in the middle of a change", function()
+    local dir = tmpdir()
+    local json = dir .. "/out.json"
+    local words = { "--engines", "loam", "--n", "1000", "--dir", dir, "--workloads",
+      "fillrandom,ycsba", "--json", json, "--resume" }
+    bench("--minutes", "0", unpack(words))
+    bench("--minutes", "0", unpack(words))
+    local cut = cjson.decode(files.read(json))
+    assert.equal(3, cut.state.progress.group)
+    cut.state.progress.is_open = true
+    files.write(dir, { ["out.json"] = cjson.encode(cut) })
+
+    local result = bench(unpack(words))
+
+    assert.equal(0, result.status, result.err)
+    assert.matches("round 1 begins again", result.err)
+    local out = cjson.decode(files.read(json))
+    assert.equal(1000, by_name(out.workloads).ycsba.engines.loam.ops)
+  end)
+
   it("refuses what it does not know with one line", function()
+    local dir = tmpdir()
+    files.write(dir, { ["not.json"] = "{}" })
+    for text, words in pairs {
+      ["%-%-setting goes with %-%-peers"] = { "--setting", "small" },
+      ["%-%-minutes goes with %-%-resume"] = { "--minutes", "5" },
+      ["%-%-resume goes with %-%-json"] = { "--resume" },
+      ["%-%-setting and %-%-cache%-mb exclude each other"] = { "--peers", "--setting", "small",
+        "--cache-mb", "5" },
+      ["not.json is no result of scripts/bench"] = { "--table", dir .. "/not.json" },
+    } do
+      local refused = bench(unpack(words))
+      assert.equal(2, refused.status)
+      assert.matches("^bench: [^\n]*" .. text .. "\n$", refused.err)
+    end
     local store = bench("--engines", "loam,nosuch")
     local workload = bench("--n", "2000", "--workloads", "nosuch")
 

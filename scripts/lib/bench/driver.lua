@@ -53,9 +53,9 @@ local function launch(self)
   return ready
 end
 
---- Starts a program on a new directory.
+--- Starts a program on a directory: a new one, or that of a program that has quit.
 ---@param program string    path of bench_NAME
----@param dir string        made here, removed by remove()
+---@param dir string        made here when absent, removed by remove()
 ---@param arguments string[] its options but --dir
 ---@return table? program, table? ready  the answer to opening
 function driver.start(program, dir, arguments)
@@ -67,7 +67,8 @@ function driver.start(program, dir, arguments)
     _dir = dir,
     _arguments = { "--dir", dir .. "/store", unpack(arguments) },
   }, metatable)
-  assert(driver.shell(("mkdir -p %s/store && mkfifo %s"):format(quote(dir), quote(self._fifo))))
+  assert(driver.shell(("mkdir -p %s/store && rm -f %s && mkfifo %s"):format(quote(dir),
+    quote(self._fifo), quote(self._fifo))))
   local ready = launch(self)
   if not ready then
     self:remove()
@@ -99,10 +100,20 @@ function methods:kill_and_start()
 end
 
 --- Stops the program until resume(), after what it has written is on the disk.
+---@return table? answer
 function methods:pause()
-  if self:ask("rest") then
+  local answer = self:ask("rest")
+  if answer then
     ffi.C.kill(self._pid, SIGSTOP)
   end
+  return answer
+end
+
+--- Closes the store and ends the program; the directory stays. The program is not stopped.
+function methods:quit()
+  self._commands:write("quit\n")
+  self._answers:read("*a") -- Ends with the program.
+  reap(self)
 end
 
 function methods:resume()

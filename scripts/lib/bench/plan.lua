@@ -15,20 +15,21 @@ local READ_THREADS = 2
 local PASS_ROWS, PASSES_MAX = 5e6, 20
 
 -- share: operations as a share of --ops; of_n: as a share of --n. is_loose: what is found depends
--- on how fast the store is, so the stores' counts are not compared. is_helper: never shown.
+-- on how fast the store is, so the stores' counts are not compared. is_helper: never shown. A group
+-- that is_read_only can be done again on the same store.
 local GROUPS = {
   { "fill", {
     { "fillrandom", of_n = 1 },
     { "readrandom", share = 1, needs = "fillrandom" },
   } },
   { "settle", { { "settle", command = "settle", needs = "fillrandom" } } },
-  { "point reads", {
+  { "point reads", is_read_only = true, {
     { "readrandom-settled", run = "readrandom", share = 1, needs = "settle" },
     { "readmissing", share = 1, needs = "settle" },
     { "readhot", share = 1, needs = "settle" },
     { "readthreads", share = 1, needs = "settle", threads = READ_THREADS },
   } },
-  { "scans", {
+  { "scans", is_read_only = true, {
     { "readseq", passes = true, needs = "settle" },
     { "seekrandom", share = 1 / 4, needs = "settle" },
     { "scan100", share = 1 / 20, needs = "settle" },
@@ -69,9 +70,14 @@ local function sync_groups(threads)
   return groups
 end
 
+--- Returns how many times readseq reads everything.
+function plan.passes(n)
+  return math.max(1, math.min(PASSES_MAX, math.floor(PASS_ROWS / n)))
+end
+
 local function size_of(step, options)
   if step.passes then
-    return math.max(1, math.min(PASSES_MAX, math.floor(PASS_ROWS / options.n)))
+    return plan.passes(options.n)
   end
   local count = step.of_n and step.of_n * options.n or step.share * options.ops
   return math.max(1, math.floor(count))
@@ -163,7 +169,7 @@ local function all_groups(options)
       steps[index] = make_step(step, options)
     end
     groups[#groups + 1] = { name = group[1], steps = steps, is_fresh = group.is_fresh or false,
-      is_sync = group.is_sync or false }
+      is_sync = group.is_sync or false, is_read_only = group.is_read_only or false }
   end
   for _, group in ipairs(GROUPS) do
     add(group)

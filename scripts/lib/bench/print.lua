@@ -106,7 +106,62 @@ local function costs(rows, names)
   return lines
 end
 
---- Writes both tables.
+local SHOWN = {
+  rate = printer.short,
+  ns = duration,
+  bytes = function(bytes) return megabytes(bytes) .. " MB" end,
+  ratio = function(ratio) return ("%.2f"):format(ratio) end,
+}
+
+local function verdict(line)
+  if line.is_reached == nil then
+    return "not measured"
+  elseif line.is_reached then
+    return "yes"
+  end
+  local part = line.at_most and line.value / line.limit - 1 or 1 - line.value / line.limit
+  return ("no, %.0f %% %s"):format(part * 100, line.at_most and "over" or "short")
+end
+
+--- Returns what a line of goals.lua compares: the value with what it relates to, and the limit.
+---@return string value, string limit
+function printer.goal_texts(line)
+  local show = SHOWN[line.value_unit]
+  local value = line.value and show(line.value) .. (line.of and " " .. line.of or "") or "-"
+  local limit = line.limit and (line.at_most and "<= " or ">= ") .. show(line.limit) or "-"
+  return value, limit
+end
+
+local function goal_cells(line, names)
+  local cells = { line.label }
+  for _, name in ipairs(names) do
+    local number = line.numbers[name]
+    cells[#cells + 1] = number and SHOWN[line.unit](number) or "-"
+  end
+  local value, limit = printer.goal_texts(line)
+  cells[#cells + 1], cells[#cells + 2], cells[#cells + 3] = value, limit, verdict(line)
+  return cells
+end
+
+--- Writes the table of goals: what each store has reached, Loam's ratio, the goal, and by how much
+--- it is missed.
+---@param out file*
+---@param lines table[]    of goals.lines()
+---@param names string[]   the stores, in the order of the columns
+function printer.goals(out, lines, names)
+  local head = { "line", unpack(names) }
+  head[#names + 2], head[#names + 3], head[#names + 4] = "ratio", "goal", "reached"
+  local cells, reached, measured = { head }, 0, 0
+  for index, line in ipairs(lines) do
+    cells[index + 1] = goal_cells(line, names)
+    measured = measured + (line.is_reached ~= nil and 1 or 0)
+    reached = reached + (line.is_reached and 1 or 0)
+  end
+  write_table(out, cells)
+  out:write(("%d of %d lines reached\n"):format(reached, measured))
+end
+
+--- Writes both tables: rates, then what they have cost.
 ---@param out file*
 ---@param rows table[]     of report.make()
 ---@param names string[]   the stores, in the order of the columns
