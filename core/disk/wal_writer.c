@@ -11,9 +11,10 @@
 #include "base/memory.h"
 #include "disk/file_name.h"
 
-#define BEHIND_STEP                                                                                \
-    (1u << 20) /* Write-out is started every so many bytes, so that a sync finds                   \
-                  little left to do. */
+/* Write-out is started for every whole piece of so many bytes, so that a sync finds little left to
+ * do. Never for a piece that is still being filled: its pages would be written again, and a page of
+ * a mapped file may be as large as the piece. */
+#define BEHIND_STEP     (2u << 20)
 #define BUFFER_KEEP_MAX (4u << 20) /* A larger buffer is given back after its write. */
 
 struct wal_writer {
@@ -158,9 +159,10 @@ int wal_writer_write(struct wal_writer *writer, struct loam_error *err)
     writer->written += buffer->size;
     writer->written_chain = writer->chain;
     buffer->size = 0;
-    if (writer->written - writer->behind >= BEHIND_STEP) {
-        env_write_behind(writer->file, writer->behind, writer->written - writer->behind);
-        writer->behind = writer->written;
+    uint64_t whole = writer->written - writer->written % BEHIND_STEP;
+    if (whole > writer->behind) {
+        env_write_behind(writer->file, writer->behind, whole - writer->behind);
+        writer->behind = whole;
     }
     if (buffer->capacity > BUFFER_KEEP_MAX) {
         loam_buffer_free(buffer);
