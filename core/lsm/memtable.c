@@ -16,6 +16,7 @@
 #include "base/check.h"
 #include "base/memory.h"
 #include "disk/table_reader.h"
+#include "lsm/memtable_cursor.h"
 #include "lsm/memtable_hash.h"
 #include "lsm/memtable_index.h"
 #include "lsm/memtable_node.h"
@@ -206,15 +207,15 @@ int memtable_insert(struct memtable *memtable, const struct entry *entry, struct
     return LOAM_OK;
 }
 
-/* The neighbours of a position: *before (the head when there is none) and the node behind it, as
- * they stood at one moment. */
-static const struct memtable_node *find_place(const struct memtable *memtable,
-                                              struct slice key,
-                                              uint64_t seq,
-                                              const struct memtable_node **before)
+/* The neighbours of a position, from a node near it on (NULL = the head): *before (the head when
+ * there is none) and the node behind it, as they stood at one moment. */
+static const struct memtable_node *find_from(const struct memtable *memtable,
+                                             const struct memtable_node *node,
+                                             struct slice key,
+                                             uint64_t seq,
+                                             const struct memtable_node **before)
 {
     const struct memtable_node *head = memtable->head;
-    const struct memtable_node *node = memtable_index_find(&memtable->index, key, seq);
     node = node == NULL ? head : node;
     while (node != head && node_cmp(node, key, seq) >= 0) {
         node = node_prev(node);
@@ -226,6 +227,15 @@ static const struct memtable_node *find_place(const struct memtable *memtable,
     }
     *before = node;
     return next;
+}
+
+static const struct memtable_node *find_place(const struct memtable *memtable,
+                                              struct slice key,
+                                              uint64_t seq,
+                                              const struct memtable_node **before)
+{
+    const struct memtable_node *hint = memtable_index_find(&memtable->index, key, seq);
+    return find_from(memtable, hint, key, seq, before);
 }
 
 bool memtable_get(const struct memtable *memtable,
@@ -292,6 +302,8 @@ static void stand_on(struct memtable_iter *it, const struct memtable_node *node)
 
 static void iter_do_first(struct iter *iter)
 {
+    struct memtable_iter *it = self(iter);
+    (void)memtable_cursor_seek(&it->cursor, &it->memtable->index, slice_make("", 0), SEQ_MAX);
     stand_on(self(iter), node_next(self(iter)->memtable->head));
 }
 
@@ -308,8 +320,12 @@ static void iter_do_last(struct iter *iter)
 
 static void iter_do_seek(struct iter *iter, struct slice key, uint64_t seq)
 {
+    struct memtable_iter *it = self(iter);
+    const struct memtable *memtable = it->memtable;
     const struct memtable_node *before = NULL;
-    stand_on(self(iter), find_place(self(iter)->memtable, key, seq, &before));
+    const struct memtable_node *hint =
+        memtable_cursor_seek(&it->cursor, &memtable->index, key, seq);
+    stand_on(it, find_from(memtable, hint, key, seq, &before));
 }
 
 static void iter_do_seek_before(struct iter *iter, struct slice key, uint64_t seq)
@@ -323,11 +339,8 @@ static void iter_do_next(struct iter *iter)
 {
     PRE(iter->is_valid);
     const struct memtable_node *node = self(iter)->node;
-    const struct memtable_node *next = node_next(node);
-    if (next != NULL) {
-        __builtin_prefetch(atomic_load_explicit(&next->next, memory_order_relaxed));
-    }
-    stand_on(self(iter), next);
+    memtable_cursor_next(&self(iter)->cursor);
+    stand_on(self(iter), node_next(node));
 }
 
 static void iter_do_prev(struct iter *iter)

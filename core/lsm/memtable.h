@@ -15,6 +15,7 @@
 
 /* ffi: begin */
 struct memtable;
+struct index_node;
 
 /* refs = 1. log_number: the log that holds its rows. NULL when out of memory. */
 struct memtable *memtable_new(uint64_t log_number);
@@ -42,10 +43,17 @@ uint64_t memtable_log_number(const struct memtable *memtable);
 /* Highest seq inserted; 0 when empty. */
 uint64_t memtable_seq_max(const struct memtable *memtable);
 
+/* See memtable_cursor.h. */
+struct memtable_cursor {
+    const struct index_node *leaf; /* NULL = knows nothing. */
+    uint32_t at;
+};
+
 struct memtable_iter {
     struct iter iter;
     const struct memtable *memtable; /* Borrowed: must outlive the iterator. */
     const void *node;
+    struct memtable_cursor cursor;
 };
 void memtable_iter_init(struct memtable_iter *it, const struct memtable *memtable);
 /* Order, links, counts. For specs and slow checks. */

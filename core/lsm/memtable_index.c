@@ -14,26 +14,11 @@
  */
 #include "lsm/memtable_index.h"
 
-#include "base/attrs.h"
 #include "base/check.h"
-#include "lsm/memtable_node.h"
+#include "lsm/memtable_tree.h"
 
-#define FANOUT     30u /* Count, skip and prefixes fill four cache lines. */
 #define HEIGHT_MAX 16u /* Every split leaves at least one entry; 16 levels hold any memory. */
 #define SKIP_STEP  4u  /* Prefixes are made again when so many more bytes can be skipped. */
-
-struct index_node {
-    _Atomic uint32_t count;
-    uint32_t level; /* 0 = leaf. Constant. */
-    _Atomic size_t skip;
-    _Atomic uint64_t prefix[FANOUT];
-    _Atomic(struct memtable_node *) entry[FANOUT];
-    _Atomic(struct index_node *) child[]; /* FANOUT of them in inner nodes. */
-};
-
-#define HEAD_SIZE offsetof(struct index_node, entry)
-
-_Static_assert(HEAD_SIZE == (size_t)4 * CACHE_LINE, "what a search touches is four cache lines");
 
 /* The way from the root to a leaf; low and high are the separators around the node at this step,
  * NULL at the edge. */
@@ -56,45 +41,11 @@ struct item {
     struct index_node *child; /* NULL in a leaf. */
 };
 
-static inline uint32_t count_of(const struct index_node *node)
-{
-    return atomic_load_explicit(&node->count, memory_order_acquire);
-}
-static inline uint64_t prefix_of(const struct index_node *node, uint32_t at)
-{
-    return atomic_load_explicit(&node->prefix[at], memory_order_relaxed);
-}
-static inline struct memtable_node *entry_of(const struct index_node *node, uint32_t at)
-{
-    return atomic_load_explicit(&node->entry[at], memory_order_acquire);
-}
-static inline struct index_node *child_of(const struct index_node *node, uint32_t at)
-{
-    return atomic_load_explicit(&node->child[at], memory_order_acquire);
-}
-static inline struct index_node *root_of(const struct memtable_index *index)
-{
-    return atomic_load_explicit(&index->root, memory_order_acquire);
-}
-
 void memtable_index_init(struct memtable_index *index,
                          struct arena *arena,
                          struct memtable_node *head)
 {
     *index = (struct memtable_index){.arena = arena, .head = head};
-}
-
-/* Brings the lines of a node that a search will touch all at once, instead of one after the other:
- * prefixes, then children or, in a leaf, entries. Its level follows from its parent's. */
-static inline void prefetch_node(const struct index_node *node, uint32_t level)
-{
-    const char *p = (const char *)node;
-    const char *links =
-        p + (level == 0 ? offsetof(struct index_node, entry) : offsetof(struct index_node, child));
-    for (size_t offset = 0; offset < HEAD_SIZE; offset += CACHE_LINE) {
-        __builtin_prefetch(p + offset);
-        __builtin_prefetch(links + offset);
-    }
 }
 
 /* How many entries have a prefix below `prefix`. */
@@ -151,9 +102,10 @@ struct memtable_node *memtable_index_last(const struct memtable_index *index)
     return entry_of(node, count_of(node) - 1);
 }
 
-/* The leaf and the place in it of a position. The tree is not empty. */
-static struct index_node *
-leaf_find(const struct memtable_index *index, struct slice key, uint64_t seq, uint32_t *out_at)
+struct index_node *memtable_index_leaf(const struct memtable_index *index,
+                                       struct slice key,
+                                       uint64_t seq,
+                                       uint32_t *out_at)
 {
     struct index_node *node = root_of(index);
     int edge = edge_cmp(index, key);
@@ -176,7 +128,7 @@ memtable_index_find(const struct memtable_index *index, struct slice key, uint64
         return NULL;
     }
     uint32_t at = 0;
-    const struct index_node *leaf = leaf_find(index, key, seq, &at);
+    const struct index_node *leaf = memtable_index_leaf(index, key, seq, &at);
     return at == 0 ? NULL : entry_of(leaf, at - 1);
 }
 
@@ -238,7 +190,7 @@ void memtable_index_place(const struct memtable_index *index,
         out->leaf = index->finger_leaf;
         out->at = index->finger_at + 1;
     } else {
-        out->leaf = leaf_find(index, key, seq, &out->at);
+        out->leaf = memtable_index_leaf(index, key, seq, &out->at);
     }
     out->before = out->at > 0 ? entry_of(out->leaf, out->at - 1) : NULL;
     out->after = out->at < count_of(out->leaf) ? entry_of(out->leaf, out->at) : NULL;
@@ -300,6 +252,7 @@ static struct index_node *node_new(struct memtable_index *index, uint32_t level,
         node = (struct index_node *)(void *)piece;
         atomic_init(&node->count, 0);
         atomic_init(&node->skip, skip);
+        atomic_init(&node->right, NULL);
         node->level = level;
     }
     return node;
@@ -341,6 +294,11 @@ static void node_split(struct memtable_index *index,
         node_copy(right, i - middle, left, i);
     }
     atomic_store_explicit(&right->count, FANOUT - middle, memory_order_release);
+    if (left->level == 0) {
+        struct index_node *next = atomic_load_explicit(&left->right, memory_order_relaxed);
+        atomic_store_explicit(&right->right, next, memory_order_relaxed);
+        atomic_store_explicit(&left->right, right, memory_order_release);
+    }
     atomic_store_explicit(&left->count, middle, memory_order_release);
     bool is_right = at > middle || middle == FANOUT;
     node_insert(is_right ? right : left, is_right ? at - middle : at, item);
