@@ -13,6 +13,7 @@
 #include "base/limits.h"
 #include "base/memory.h"
 #include "base/slice.h"
+#include "host/conditions.h"
 #include "host/host_private.h"
 
 #define RAW_KEY_ON_STACK 2048
@@ -28,32 +29,6 @@ static void make_tag(struct host_head *tag, const loam_view *view, int etag)
     for (int shift = 28; shift >= 0; shift -= 4) {
         host_head_text(tag, &"0123456789abcdef"[(crc >> shift) & 15], 1);
     }
-}
-
-/* Whether an If-None-Match list holds the tag; the comparison is the weak one. */
-static bool tag_is_listed(struct slice list, const struct host_head *tag)
-{
-    if (list.size == 1 && list.data[0] == '*') {
-        return true;
-    }
-    size_t at = 0;
-    while (at < list.size) {
-        const char *open = memchr(list.data + at, '"', list.size - at);
-        if (open == NULL) {
-            return false;
-        }
-        size_t start = (size_t)(open - list.data) + 1;
-        const char *close = memchr(list.data + start, '"', list.size - start);
-        if (close == NULL) {
-            return false;
-        }
-        size_t limit = (size_t)(close - list.data);
-        if (limit - start == tag->size && memcmp(list.data + start, tag->text, tag->size) == 0) {
-            return true;
-        }
-        at = limit + 1;
-    }
-    return false;
 }
 
 static struct slice find_header(const struct http_request *request, const char *name)
@@ -136,25 +111,49 @@ static int send_absent(struct http_request *request, int etag)
     return 404;
 }
 
-/* Answers with a value that was found. */
+/* "Content-Range: bytes 2-5/10" and what goes with it. */
+static void head_range(struct host_head *head, const struct host_selection *part, size_t size)
+{
+    HOST_HEAD_LITERAL(head, "Content-Range: bytes ");
+    host_head_number(head, part->first);
+    HOST_HEAD_LITERAL(head, "-");
+    host_head_number(head, part->first + part->size - 1);
+    HOST_HEAD_LITERAL(head, "/");
+    host_head_number(head, size);
+    HOST_HEAD_LITERAL(head, "\r\n");
+}
+
+/* Answers with a value that was found. What is refused for its conditions is the general way's. */
 static int send_view(struct http_request *request, loam_db *db, const loam_view *view, int etag)
 {
     struct host_head tag;
     struct host_head head;
-    struct slice listed = find_header(request, "If-None-Match");
+    struct host_conditions given;
+    struct host_selection part = {.status = 200, .first = 0, .size = view->size};
+    bool is_conditional = host_conditions_of(request, &given) > 0;
     tag.size = head.size = 0;
-    if (etag != HOST_ETAG_SEQ || listed.size > 0) {
+    if (etag != HOST_ETAG_SEQ || is_conditional) {
         make_tag(&tag, view, etag);
+    }
+    if (is_conditional && (host_select(&given, tag.text, tag.size, request->method == HTTP_GET,
+                                       view->size, &part) != LOAM_OK ||
+                           part.status > 400)) {
+        return LOAM_INVALID;
     }
     if (!make_head(&head, db, view, &tag)) {
         return LOAM_INVALID;
     }
-    int status = listed.size > 0 && tag_is_listed(listed, &tag) ? 304 : 200;
-    int rc =
-        http_respond_checked(request, request->generation, status, head.text, head.size,
-                             status == 200 ? view->data : NULL, status == 200 ? view->size : 0);
+    const char *body = view->data;
+    if (part.status == 206) {
+        head_range(&head, &part, view->size);
+        body += part.first;
+    } else if (part.status == 304) {
+        part.size = 0;
+    }
+    int rc = http_respond_checked(request, request->generation, part.status, head.text, head.size,
+                                  part.size == 0 ? NULL : body, part.size);
     /* A client that is gone, or a stale handle, needs no other answer. */
-    return rc == LOAM_INVALID || rc == LOAM_NO_MEMORY ? rc : status;
+    return rc == LOAM_INVALID || rc == LOAM_NO_MEMORY ? rc : part.status;
 }
 
 static int send_key(struct http_request *request,

@@ -170,10 +170,10 @@ enum {
 };
 
 /*
- * Answers a GET or HEAD with the value of a key: 200 with its headers, 304, or 404 in JSON. The
- * value goes from the engine's block into the socket buffer. `raw` is still percent-encoded.
- * Returns the status sent, or a negative code with nothing sent (INVALID: a bad escape, or a key
- * above KEY_SIZE_MAX is TOO_LARGE). Thread: worker
+ * Answers a GET or HEAD with the value of a key: 200 or 206 with its headers, 304, or 404 in JSON.
+ * The value goes from the engine's block into the socket buffer. `raw` is still percent-encoded.
+ * Returns the status sent, or a negative code with nothing sent (INVALID: a bad escape, a condition
+ * that does not hold or is none; a key above KEY_SIZE_MAX is TOO_LARGE). Thread: worker
  */
 int host_send_value(struct http_request *request,
                     loam_db *db,

@@ -12,6 +12,7 @@
 
 #include "base/check.h"
 #include "base/memory.h"
+#include "host/conditions.h"
 #include "host/host_private.h"
 
 static bool
@@ -66,11 +67,10 @@ static bool is_plain(const struct http_request *request,
                      const char *raw,
                      size_t raw_size)
 {
-    struct loam_slice value;
+    struct host_conditions given;
     return request->is_complete == 1 && raw_size <= puts->key_bytes_max &&
            request->body_size <= puts->value_bytes_max && memchr(raw, '%', raw_size) == NULL &&
-           !has_header(request, "If-Match", &value) &&
-           !has_header(request, "If-None-Match", &value);
+           host_conditions_of(request, &given) == 0;
 }
 
 /* ---- Groups ---- */

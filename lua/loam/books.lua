@@ -37,8 +37,10 @@ function books.get_count()
   local found = answers_counter("kv_get", "GET", 200)
   local unchanged = answers_counter("kv_get", "GET", 304)
   local absent = answers_counter("kv_get", "GET", 404)
+  local part = answers_counter("kv_get", "GET", 206)
   return function(status)
-    local counter = status == 200 and found or status == 404 and absent or unchanged
+    local counter = status == 200 and found or status == 404 and absent
+      or status == 304 and unchanged or part
     counter:inc()
   end
 end

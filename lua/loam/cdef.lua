@@ -392,6 +392,34 @@ int host_json_rows(loam_buffer *out, const loam_rows *rows, size_t start, size_t
 ]]
 end
 
+if not is_known("struct host_conditions") then
+  ffi.cdef [[
+struct host_conditions {
+    struct loam_slice if_match;
+    struct loam_slice if_none_match;
+    struct loam_slice if_range;
+    struct loam_slice range;
+    int is_repeated;
+    int is_part;
+    int is_coded;
+};
+struct host_selection {
+    int status;
+    size_t first;
+    size_t size;
+};
+int host_conditions_of(const struct http_request *request, struct host_conditions *out);
+int host_tag_listed(
+    const char *list, size_t list_size, const char *tag, size_t tag_size, int is_weak);
+int host_select(const struct host_conditions *given,
+    const char *tag,
+    size_t tag_size,
+    int is_get,
+    size_t size,
+    struct host_selection *out);
+]]
+end
+
 if not is_known("struct host_token") then
   ffi.cdef [[
 enum {

@@ -7,6 +7,7 @@
 -- answer: a handler's error is 500 without details, its traceback is in the log.
 local answer = require "loam.answer"
 local browser = require "loam.browser"
+local conditions = require "loam.conditions"
 local params = require "loam.params"
 local protected_call = require "loam.protected_call"
 
@@ -64,6 +65,7 @@ local function run(registry, route, values, req, ctx)
     req.args = params.check(route, req, values)
   end
   local refused = browser.refusal(req, route)
+    or route.body and conditions.refused_body(req)
   if refused then
     return refused
   end

@@ -201,12 +201,19 @@ local function header(name, description)
     schema = { type = "string" } }
 end
 
+local IF_MATCH = header("If-Match", "Only when the ETag of what is there is among these; * = only "
+  .. "when the key is there.")
+local IF_NONE_MATCH = header("If-None-Match", "Only when the ETag of what is there is not among "
+  .. "these; * = only when the key is absent.")
+local READ_HEADERS = { IF_MATCH,
+  header("If-None-Match", "304 when the ETag is among these."),
+  header("Range", "One range of bytes: bytes=first-last, bytes=first- or bytes=-count."),
+  header("If-Range", "Range counts only while this is the ETag.") }
+local WRITE_HEADERS = { IF_MATCH, IF_NONE_MATCH }
+
 --- Header fields that routes look at, by route.
 openapi_schemas.header_parameters = {
-  kv_get = { header("If-None-Match", "304 when it holds the ETag.") },
-  blob_get = { header("If-None-Match", "304 when it holds the ETag.") },
-  kv_put = { header("If-Match", "Only when this is the ETag; * = when the key is there."),
-    header("If-None-Match", "* = only when the key is absent.") },
-  kv_delete = { header("If-Match", "Only when this is the ETag.") },
+  kv_get = READ_HEADERS, blob_get = READ_HEADERS, kv_put = WRITE_HEADERS, kv_post = WRITE_HEADERS,
+  kv_delete = WRITE_HEADERS, blob_post = WRITE_HEADERS, blob_delete = WRITE_HEADERS,
 }
 return openapi_schemas

@@ -5,6 +5,7 @@
 -- hex digits, so that a client can compute it too.
 local answer = require "loam.answer"
 local browser = require "loam.browser"
+local conditions = require "loam.conditions"
 local json = require "loam.json"
 local keys = require "loam.routes.keys"
 local C = require "loam.native"
@@ -44,6 +45,30 @@ local function key_of(req, ctx)
   return keys.check_key(req, ctx, req.args.key)
 end
 
+-- Commits an operation under the conditions of the request. Returns the outcome; or nil and an
+-- answer.
+local function write(req, ctx, op)
+  local outcome, refused = conditions.write(req, op, function()
+    local value, meta = ctx.store:get(op.bucket, op.key)
+    if not value and meta then
+      keys.fail(req, meta)
+    elseif value then
+      return etag_of(value, #value), meta.seq
+    end
+  end, function()
+    return ctx.store:write({ op }, keys.commit_of(req, ctx))
+  end, true)
+  if not outcome then
+    return nil, refused
+  elseif outcome.code == "OK" then
+    return outcome
+  elseif op.condition and (outcome.code == "EXISTS" or outcome.code == "NOT_FOUND") then
+    return nil, answer.error(req, 412, outcome.code == "EXISTS" and "the blob exists already"
+      or "the blob is absent")
+  end
+  keys.fail(req, outcome)
+end
+
 function blobs.post(req, ctx)
   local key = key_of(req, ctx)
   local value, size = request.body_bytes(req)
@@ -56,10 +81,10 @@ function blobs.post(req, ctx)
   if not content_type then
     keys.fail(req, failure)
   end
-  local outcome = ctx.store:write({ { op = "put", bucket = bucket_of(req, ctx, true), key = key,
-    value = value, value_size = size, content_type = content_type } }, keys.commit_of(req, ctx))
-  if outcome.code ~= "OK" then
-    keys.fail(req, outcome)
+  local outcome, refused = write(req, ctx, { op = "put", bucket = bucket_of(req, ctx, true),
+    key = key, value = value, value_size = size, content_type = content_type })
+  if not outcome then
+    return refused
   end
   local body = { etag = etag, size = size, volume_id = ctx.volume_id() }
   json.set_bytes(body, "key", key)
@@ -86,24 +111,17 @@ function blobs.get(req, ctx)
   if meta.content_type then
     browser.guard(headers, meta.content_type)
   end
-  local listed = req.headers["If-None-Match"]
-  if listed and (listed == "*" or listed:find('"' .. etag .. '"', 1, true)) then
-    return answer.new(304, "", headers)
-  end
-  return answer.new(200, value, headers)
+  return conditions.answer(req, etag, value, headers)
 end
 
 function blobs.delete(req, ctx)
   local key = key_of(req, ctx)
   local bucket = bucket_of(req, ctx)
+  local outcome, refused
   if bucket then
-    local outcome = ctx.store:write({ { op = "delete", bucket = bucket, key = key } },
-      keys.commit_of(req, ctx))
-    if outcome.code ~= "OK" then
-      keys.fail(req, outcome)
-    end
+    outcome, refused = write(req, ctx, { op = "delete", bucket = bucket, key = key })
   end
-  return answer.new(204)
+  return outcome == nil and refused or answer.new(204)
 end
 
 local function empty_list(write)
@@ -146,17 +164,22 @@ blobs.routes = {
     handler = blobs.post,
     summary = "Stores the body as a blob.", body = "application/octet-stream",
     body_max = value_body_max, params = { keys.KEY, keys.DURABILITY, keys.DEADLINE },
-    answers = { [201] = "{key, etag, size, volume_id}.", [413] = "Too large." } },
+    answers = { [201] = "{key, etag, size, volume_id}.",
+      [412] = "If-Match or If-None-Match does not hold.", [413] = "Too large." } },
   { name = "blob_get", method = "GET", path = PATH, role = "read", is_scoped = true,
     handler = blobs.get,
     summary = "The bytes of a blob.", params = { keys.KEY },
-    answers = { [200] = "The bytes.", [304] = "If-None-Match holds the ETag.",
-      [404] = "Blob not found." } },
+    answers = { [200] = "The bytes.",
+      [206] = "The part that Range asks for. Several ranges are answered with 200.",
+      [304] = "If-None-Match holds the ETag.", [404] = "Blob not found.",
+      [412] = "If-Match does not hold.",
+      [416] = "Range is none, or the blob has nothing of it." } },
   { name = "blob_delete", method = "DELETE", path = PATH, role = "write", is_scoped = true,
     handler = blobs.delete,
     summary = "Removes a blob; also when it is absent.",
     params = { keys.KEY, keys.DURABILITY, keys.DEADLINE },
-      answers = { [204] = "It is absent now." } },
+    answers = { [204] = "It is absent now.",
+      [412] = "If-Match or If-None-Match does not hold." } },
   { name = "blob_list", method = "GET", path = "/blobs", role = "read", is_scoped = true,
     handler = blobs.list,
     summary = "The keys of all blobs as a JSON list, streamed.",

@@ -1,5 +1,5 @@
--- What the routes of one key and of many share: the bucket, the key, conditions, ways to commit,
--- declarations.
+-- What the routes of one key and of many share: the bucket, the key, failed conditions, ways to
+-- commit, declarations.
 --
 -- Raises answers (answer.raise), so that handlers read as the good case.
 local answer = require "loam.answer"
@@ -63,33 +63,6 @@ end
 function keys.of(req, ctx)
   params.decode_keys(req, req.args, { "key" })
   return keys.bucket(req, ctx, req.args.bucket), keys.check_key(req, ctx, req.args.key)
-end
-
--- The sequence number of `"12"`, or nil.
-local function tag_seq(req, text)
-  local digits = text:match('^"(%d+)"$')
-  local seq = digits and tonumber(digits)
-  if not seq or seq >= 2 ^ 53 then
-    answer.refuse(req, "If-Match is * or one ETag as this server gives them, got %s",
-      json.is_utf8(text) and text or "bytes")
-  end
-  return seq
-end
-
---- Puts the conditions of If-Match and If-None-Match into an operation.
-function keys.set_condition(req, op)
-  local match, none_match = req.headers["If-Match"], req.headers["If-None-Match"]
-  if match and none_match then
-    answer.refuse(req, "If-Match and If-None-Match exclude each other")
-  elseif none_match and none_match ~= "*" then
-    answer.refuse(req, "If-None-Match of a write is *")
-  elseif none_match then
-    op.condition = "absent"
-  elseif match == "*" then
-    op.condition = "present"
-  elseif match then
-    op.condition, op.if_seq = "seq", tag_seq(req, match)
-  end
 end
 
 --- Puts a TTL in seconds into an operation: nil = the bucket's default, 0 = never.

@@ -4,6 +4,7 @@
 -- (meta, enc, a bucket seen for the first time) is answered here, with the same headers.
 local answer = require "loam.answer"
 local browser = require "loam.browser"
+local conditions = require "loam.conditions"
 local json = require "loam.json"
 local keys = require "loam.routes.keys"
 local request = require "loam.request"
@@ -11,21 +12,6 @@ local request = require "loam.request"
 local kv = {}
 
 -- ---- GET ----
-
-local function is_unchanged(req, tag)
-  local listed = req.headers["If-None-Match"]
-  if not listed then
-    return false
-  elseif listed == "*" then
-    return true
-  end
-  for one in listed:gmatch('"([^"]*)"') do
-    if one == tag then
-      return true
-    end
-  end
-  return false
-end
 
 local function meta_answer(key, meta, headers)
   local body = { seq = meta.seq, size = meta.size, content_type = meta.content_type }
@@ -54,10 +40,7 @@ function kv.get(req, ctx)
   if meta.content_type then
     browser.guard(headers, meta.content_type)
   end
-  if is_unchanged(req, ("%.0f"):format(meta.seq)) then
-    return answer.new(304, "", headers)
-  end
-  return answer.new(200, value, headers)
+  return conditions.answer(req, ("%.0f"):format(meta.seq), value, headers)
 end
 
 -- ---- Writes ----
@@ -69,24 +52,43 @@ local function check_body(req, ctx, size)
   end
 end
 
+-- Commits an operation under the conditions of the request. Returns the outcome; or nil and the
+-- answer to a condition that does not hold.
+local function write(req, ctx, op)
+  local outcome, refused = conditions.write(req, op, function()
+    local value, meta = ctx.store:get(op.bucket, op.key, { is_meta_only = true })
+    if not value and meta then
+      keys.fail(req, meta)
+    elseif value then
+      return ("%.0f"):format(meta.seq), meta.seq
+    end
+  end, function()
+    return ctx.store:write({ op }, keys.commit_of(req, ctx))
+  end)
+  if outcome and op.condition and (outcome.code == "EXISTS" or outcome.code == "MISMATCH") then
+    return nil, keys.mismatch(req, outcome)
+  end
+  return outcome, refused
+end
+
 function kv.put(req, ctx)
   local bucket, key = keys.of(req, ctx)
   local value, size = request.body_bytes(req)
   check_body(req, ctx, size)
   local op = { op = "put", bucket = bucket, key = key, value = value, value_size = size,
     report_previous = true }
-  keys.set_condition(req, op)
   keys.set_ttl(op, req.args.ttl)
   local content_type, failure = ctx.store:content_type_id(req.headers["Content-Type"])
   if not content_type then
     keys.fail(req, failure)
   end
   op.content_type = content_type
-  local outcome = ctx.store:write({ op }, keys.commit_of(req, ctx))
-  if outcome.code == "OK" then
+  local outcome, refused = write(req, ctx, op)
+  if not outcome then
+    return refused
+  elseif outcome.code == "OK" then
     return answer.new(outcome.existed and 204 or 201, "", keys.row_headers(outcome.seq))
-  elseif op.condition and (outcome.code == "EXISTS" or outcome.code == "MISMATCH"
-    or outcome.code == "NOT_FOUND") then
+  elseif op.condition and outcome.code == "NOT_FOUND" then
     return keys.mismatch(req, outcome)
   end
   keys.fail(req, outcome)
@@ -95,14 +97,12 @@ end
 function kv.delete(req, ctx)
   local bucket, key = keys.of(req, ctx)
   local op = { op = "delete", bucket = bucket, key = key }
-  if req.headers["If-None-Match"] then
-    answer.refuse(req, "DELETE takes If-Match, not If-None-Match")
-  end
-  keys.set_condition(req, op)
-  local outcome = ctx.store:write({ op }, keys.commit_of(req, ctx))
-  if outcome.code == "OK" then
+  local outcome, refused = write(req, ctx, op)
+  if not outcome then
+    return refused
+  elseif outcome.code == "OK" then
     return answer.new(204, "", { ["X-KV-Seq"] = ("%.0f"):format(outcome.seq) })
-  elseif op.condition and (outcome.code == "MISMATCH" or outcome.code == "NOT_FOUND") then
+  elseif op.condition and outcome.code == "NOT_FOUND" then
     return keys.mismatch(req, outcome)
   end
   keys.fail(req, outcome)
@@ -115,10 +115,14 @@ function kv.post(req, ctx)
   end
   local op = { op = "incr", bucket = bucket, key = key, by = req.args.by, init = req.args.init }
   keys.set_ttl(op, req.args.ttl)
-  local outcome = ctx.store:write({ op }, keys.commit_of(req, ctx))
-  if outcome.code == "OK" then
+  local outcome, refused = write(req, ctx, op)
+  if not outcome then
+    return refused
+  elseif outcome.code == "OK" then
     return answer.json(200, { value = outcome.number, seq = outcome.seq },
       keys.row_headers(outcome.seq))
+  elseif op.condition and op.init and outcome.code == "NOT_FOUND" then
+    return keys.mismatch(req, outcome)
   elseif outcome.code == "NOT_FOUND" then
     return answer.error(req, 404, "no such key; init gives one to start from")
   elseif outcome.code == "INVALID" then
@@ -143,7 +147,10 @@ kv.routes = {
     params = { keys.BUCKET, keys.KEY, keys.ENC, { name = "meta", type = "flag",
       summary = "JSON with sequence, size, expiry and content type in place of the value." } },
     answers = { [200] = "The value; ETag and X-KV-Seq are its sequence number.",
-      [304] = "If-None-Match holds the ETag.", [404] = "No such key or bucket." },
+      [206] = "The part that Range asks for. Several ranges are answered with 200.",
+      [304] = "If-None-Match holds the ETag.", [404] = "No such key or bucket.",
+      [412] = "If-Match does not hold.",
+      [416] = "Range is none, or the value has nothing of it." },
   },
   {
     name = "kv_put", method = "PUT", path = PATH, role = "write", is_scoped = true,
@@ -162,7 +169,8 @@ kv.routes = {
     handler = kv.delete,
     summary = "Removes a key; also when it is absent.",
     params = { keys.BUCKET, keys.KEY, keys.ENC, keys.DURABILITY, keys.DEADLINE },
-    answers = { [204] = "The key is absent now.", [412] = "If-Match does not hold.",
+    answers = { [204] = "The key is absent now.",
+      [412] = "If-Match or If-None-Match does not hold.",
       [503] = "As for PUT." },
   },
   {
@@ -176,7 +184,9 @@ kv.routes = {
       { name = "init", type = "number", min = -2 ^ 53, max = 2 ^ 53,
         summary = "The number an absent key counts from; without it that is 404." } },
     answers = { [200] = "The new number and its sequence.", [404] = "No such key.",
-      [409] = "Lost against another write.", [422] = "The value is no number." },
+      [409] = "Lost against another write.",
+      [412] = "If-Match or If-None-Match does not hold.",
+      [422] = "The value is no number." },
   },
 }
 

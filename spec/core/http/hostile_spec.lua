@@ -1,5 +1,5 @@
--- Every case of the parser's tables over a real connection, whole and one byte at a time: what is
--- ambiguous is never answered twice nor taken for a second request, and what is refused ends the
+-- Every case of the parser's tables over a real connection, whole, one byte at a time and in random
+-- pieces: what is ambiguous is never answered twice nor taken for a second request, and what is refused ends the
 -- connection with an answer that gives nothing away.
 local cases_of = require "spec.support.http_cases"
 local http_server = require "spec.support.http_server"
@@ -30,13 +30,17 @@ describe("http, hostile input", function()
     server:close()
   end)
 
-  -- Sends `input` in pieces of `step` bytes and the end of the stream. Returns the statuses of the
-  -- answers, the number of requests that reached the handler, and all that was received.
+  -- Sends `input` in pieces of `step` bytes (0: of random sizes) and the end of the stream. Returns
+  -- the statuses of the answers, the number of requests that reached the handler, and all that was
+  -- received.
   local function exchange(input, step)
     local client = server:connect()
     local before = #server.requests
-    for at = 1, #input, step do
-      client.socket:send(input:sub(at, at + step - 1))
+    local at = 1
+    while at <= #input do
+      local size = step > 0 and step or math.random(1, 40)
+      client.socket:send(input:sub(at, at + size - 1))
+      at = at + size
       server:poll()
       client:receive()
     end
@@ -56,10 +60,12 @@ describe("http, hostile input", function()
     it("ends each case of " .. name .. " the same way in any pieces", function()
       for _, case in ipairs(cases_of.read(name)) do
         local statuses, requests = exchange(case.input, math.max(#case.input, 1))
-        local in_bytes, requests_in_bytes = exchange(case.input, 1)
+        for _, step in ipairs { 1, 0 } do
+          local in_pieces, requests_in_pieces = exchange(case.input, step)
 
-        assert.equal(statuses, in_bytes, case.name)
-        assert.equal(requests, requests_in_bytes, case.name)
+          assert.equal(statuses, in_pieces, case.name)
+          assert.equal(requests, requests_in_pieces, case.name)
+        end
         local refused = case.expected:match("error (%d+)[^\n]*$")
         if refused then
           assert.equal(refused, statuses:match("%d+$"), case.name)

@@ -76,7 +76,7 @@ describe("loam.routes.kv and scan", function()
       assert.equal(412, call("DELETE", "/v1/kv/default/a", nil, { ["If-Match"] = '"9999"' }).status)
       assert.equal(204, put("a", "2", { ["If-Match"] = tag }).status)
       assert.equal(400, put("a", "2", { ["If-Match"] = "nonsense" }).status)
-      assert.equal(400, put("a", "2", { ["If-Match"] = tag, ["If-None-Match"] = "*" }).status)
+      assert.equal(412, put("a", "2", { ["If-Match"] = tag, ["If-None-Match"] = "*" }).status)
       assert.equal("2", call("GET", "/v1/kv/default/a").body)
     end)
 
