@@ -122,19 +122,32 @@ local function text_of(field)
   return field.data ~= nil and ffi.string(field.data, field.size) or nil
 end
 
--- The engine's condition for the plain cases. Returns whether that was one of them.
-local function set_plain(op, match, none_match)
-  local seq = not none_match and match and match:match('^"([1-9]%d*)"$')
-  if none_match == "*" and not match then
-    op.condition = "absent"
-  elseif match == "*" and not none_match then
-    op.condition = "present"
-  elseif seq and tonumber(seq) < 2 ^ 53 then
-    op.condition, op.if_seq = "seq", tonumber(seq)
-  else
-    return not match and not none_match
+-- The engine's condition for what it knows by itself; false for everything else.
+local function set_plain(op, match, none_match, has_own_tags)
+  if match and none_match then
+    return false
+  elseif (match or none_match) == "*" then
+    op.condition = match and "present" or "absent"
+    return true
   end
+  local seq = not has_own_tags and match and match:match('^"([1-9]%d*)"$')
+  if not seq or tonumber(seq) >= 2 ^ 53 then
+    return false
+  end
+  op.condition, op.if_seq = "seq", tonumber(seq)
   return true
+end
+
+-- Judges what is there now, and makes the engine see to it that it still is when it commits.
+local function set_by_current(req, op, current)
+  local tag, seq = current()
+  collect(req) -- Other requests had their turn if current() waited.
+  local match, none_match = given.if_match, given.if_none_match
+  if match.data ~= nil and not is_listed(req, match, tag, false)
+    or none_match.data ~= nil and is_listed(req, none_match, tag, true) then
+    return conditions.failed(req, tag)
+  end
+  op.condition, op.if_seq = tag and "seq" or "absent", seq
 end
 
 --- Puts what If-Match and If-None-Match ask for into an operation of the engine. current(), for
@@ -152,20 +165,10 @@ function conditions.before_write(req, op, current, has_own_tags)
     refuse(req)
   end
   local match, none_match = text_of(given.if_match), text_of(given.if_none_match)
-  local is_star = (match or none_match) == "*"
-  if (is_star or not has_own_tags) and set_plain(op, match, none_match) then
-    return nil, false
-  elseif not match and not none_match then
+  if not match and not none_match or set_plain(op, match, none_match, has_own_tags) then
     return nil, false
   end
-  local tag, seq = current()
-  collect(req) -- current() may have waited.
-  if match and not is_listed(req, given.if_match, tag, false)
-    or none_match and is_listed(req, given.if_none_match, tag, true) then
-    return conditions.failed(req, tag)
-  end
-  op.condition, op.if_seq = tag and "seq" or "absent", seq
-  return nil, true
+  return set_by_current(req, op, current), true
 end
 
 local LOOKS_MAX = 16

@@ -47,7 +47,7 @@ end
 
 -- Commits an operation under the conditions of the request. Returns the outcome; or nil and an
 -- answer.
-local function write(req, ctx, op)
+local function commit(req, ctx, op)
   local outcome, refused = conditions.write(req, op, function()
     local value, meta = ctx.store:get(op.bucket, op.key)
     if not value and meta then
@@ -81,7 +81,7 @@ function blobs.post(req, ctx)
   if not content_type then
     keys.fail(req, failure)
   end
-  local outcome, refused = write(req, ctx, { op = "put", bucket = bucket_of(req, ctx, true),
+  local outcome, refused = commit(req, ctx, { op = "put", bucket = bucket_of(req, ctx, true),
     key = key, value = value, value_size = size, content_type = content_type })
   if not outcome then
     return refused
@@ -119,7 +119,7 @@ function blobs.delete(req, ctx)
   local bucket = bucket_of(req, ctx)
   local outcome, refused
   if bucket then
-    outcome, refused = write(req, ctx, { op = "delete", bucket = bucket, key = key })
+    outcome, refused = commit(req, ctx, { op = "delete", bucket = bucket, key = key })
   end
   return outcome == nil and refused or answer.new(204)
 end

@@ -3,7 +3,6 @@
 --
 -- Raises answers (answer.raise), so that handlers read as the good case.
 local answer = require "loam.answer"
-local json = require "loam.json"
 local params = require "loam.params"
 local scope = require "loam.scope"
 

@@ -54,7 +54,7 @@ end
 
 -- Commits an operation under the conditions of the request. Returns the outcome; or nil and the
 -- answer to a condition that does not hold.
-local function write(req, ctx, op)
+local function commit(req, ctx, op)
   local outcome, refused = conditions.write(req, op, function()
     local value, meta = ctx.store:get(op.bucket, op.key, { is_meta_only = true })
     if not value and meta then
@@ -83,7 +83,7 @@ function kv.put(req, ctx)
     keys.fail(req, failure)
   end
   op.content_type = content_type
-  local outcome, refused = write(req, ctx, op)
+  local outcome, refused = commit(req, ctx, op)
   if not outcome then
     return refused
   elseif outcome.code == "OK" then
@@ -97,7 +97,7 @@ end
 function kv.delete(req, ctx)
   local bucket, key = keys.of(req, ctx)
   local op = { op = "delete", bucket = bucket, key = key }
-  local outcome, refused = write(req, ctx, op)
+  local outcome, refused = commit(req, ctx, op)
   if not outcome then
     return refused
   elseif outcome.code == "OK" then
@@ -115,7 +115,7 @@ function kv.post(req, ctx)
   end
   local op = { op = "incr", bucket = bucket, key = key, by = req.args.by, init = req.args.init }
   keys.set_ttl(op, req.args.ttl)
-  local outcome, refused = write(req, ctx, op)
+  local outcome, refused = commit(req, ctx, op)
   if not outcome then
     return refused
   elseif outcome.code == "OK" then

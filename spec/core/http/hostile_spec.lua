@@ -1,6 +1,6 @@
 -- Every case of the parser's tables over a real connection, whole, one byte at a time and in random
--- pieces: what is ambiguous is never answered twice nor taken for a second request, and what is refused ends the
--- connection with an answer that gives nothing away.
+-- pieces: what is ambiguous is never answered twice nor taken for a second request, and what is
+-- refused ends the connection with an answer that gives nothing away.
 local cases_of = require "spec.support.http_cases"
 local http_server = require "spec.support.http_server"
 
