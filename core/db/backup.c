@@ -35,7 +35,8 @@ static int note_made(struct making *making, const char *stored, struct loam_erro
     return buf_append(&making->made, name, sizeof(name), err);
 }
 
-/* Whether the file is there already and may be shared. A damaged one is removed. */
+/* Whether the file is there already and may be shared. A damaged one is removed. What could not be
+ * looked at, above all for want of memory, is an error and no verdict. */
 static int find_shared(struct making *making,
                        const char *stored,
                        const struct file_sum *sum,
@@ -44,21 +45,21 @@ static int find_shared(struct making *making,
 {
     struct file_sum found = {0};
     struct env_file *file = NULL;
-    int rc = env_open_read(making->dir, stored, &file, NULL);
+    int rc = env_open_read(making->dir, stored, &file, err);
     *is_there = false;
     if (rc == LOAM_NOT_FOUND) {
         return LOAM_OK;
     }
-    if (rc == LOAM_OK) {
-        rc = env_size(file, &found.size, NULL);
-        KEEP_FIRST(rc, env_close(file, NULL));
-    }
-    if (rc == LOAM_OK && making->options->incremental && found.size == sum->size) {
+    TRY(rc);
+    rc = env_size(file, &found.size, err);
+    KEEP_FIRST(rc, env_close(file, rc == LOAM_OK ? err : NULL));
+    TRY(rc);
+    if (making->options->incremental && found.size == sum->size) {
         *is_there = true;
         return LOAM_OK;
     }
     rc = file_sum_read(making->dir, stored, &found, making->progress, err);
-    if (rc == LOAM_CANCELLED) {
+    if (rc == LOAM_CANCELLED || rc == LOAM_NO_MEMORY) {
         return rc;
     }
     if (rc == LOAM_OK && file_sum_check(stored, &found, sum, NULL) == LOAM_OK) {
