@@ -18,6 +18,19 @@ local tmpdir = require "spec.support.tmp"
 busted.subscribe({ "test", "end" }, function() tmpdir.remove_all() end)
 busted.subscribe({ "suite", "end" }, function() tmpdir.remove_all() end)
 
+-- The spec that runs, for scripts/test: a process that is killed or crashes cannot tell any more.
+local running = os.getenv "LOAM_RUNNING"
+if running then
+  busted.subscribe({ "test", "start" }, function(element)
+    local file = io.open(running, "w")
+    if file then
+      file:write(("%s @ %s: %s"):format(element.trace and element.trace.short_src or "?",
+        element.trace and element.trace.currentline or "?", element.name or "?"))
+      file:close()
+    end
+  end)
+end
+
 -- A broken binding fails its own specs, not those of the core.
 if package.searchpath("kv", package.path) then
   local is_loaded, message = pcall(require, "kv")

@@ -25,7 +25,12 @@ local function run(replaced)
   files.write(dir, contents)
   local result = shell.script(("chmod +x %s/scripts/* %s/bin/* %s/.ci/run; cd /; PATH=%s/bin:$PATH "
     .. "%s/.ci/run"):format(dir, dir, dir, dir, dir))
-  return result.out:match("([^\n]*)\n$"), result.status
+  return result.out:match("([^\n]*)\n$"), result.status, result.out
+end
+
+-- What a busted of this script prints, in its own form of output.
+local function busted_says(text)
+  return ("cat <<'END'\n%s\nEND\nexit 1"):format(text)
 end
 
 describe("scripts/test #plain", function()
@@ -50,6 +55,30 @@ describe("scripts/test #plain", function()
 
     assert.equal("5 passed, 2 failed, 1 skipped", last)
     assert.equal(1, status)
+  end)
+
+  it("names what failed right before the last line", function()
+    local _, _, out = run {
+      ["bin/busted"] = busted_says("+-\n1 success / 1 failure / 1 error / 0 pending : 1 seconds\n\n"
+        .. "Failure -> spec/a_spec.lua @ 7\na counts to three\nspec/a_spec.lua:9: Expected\n\n"
+        .. "Error → spec/b_spec.lua @ 1\n\27[1mb begins\27[0m\nspec/b_spec.lua:1: no"),
+      ["scripts/lint"] = "echo 'format ok'; echo 'tidy FAILED'; "
+        .. "echo 'lint: 4 passed, 1 failed, 1 skipped'; exit 1",
+    }
+
+    local failures = "  %s: spec/a_spec.lua @ 7: a counts to three\n"
+      .. "  %s: spec/b_spec.lua @ 1: b begins\n"
+    assert.equal("Failed:\n" .. failures:gsub("%%s", "suite") .. failures:gsub("%%s", "sanitizers")
+      .. "  lint: tidy\n6 passed, 5 failed, 1 skipped\n", out:match("Failed:\n.*"))
+  end)
+
+  it("names the spec in which a part died", function()
+    local _, _, out = run {
+      ["bin/busted"] = "echo '+++'; echo -n 'a_spec.lua @ 3: dies' >$LOAM_RUNNING; kill -ABRT $$",
+    }
+
+    assert.matches("\n  suite ended without a summary, exit status %d+, in a_spec.lua @ 3: dies\n"
+      .. "  sanitizers ended without", out)
   end)
 
   it("counts lint findings", function()
