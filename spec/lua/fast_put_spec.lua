@@ -29,7 +29,7 @@ describe("PUTs of one poll", function()
   -- Sends all requests at once and returns their answers.
   local function pipeline(s, requests)
     local client = assert(socket.connect("127.0.0.1", s.port))
-    client:settimeout(10)
+    client:settimeout(30)
     assert(client:send(table.concat(requests)))
     local answers = {}
     for at = 1, #requests do

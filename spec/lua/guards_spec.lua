@@ -314,7 +314,9 @@ describe("loam serve, guarded", function()
 
       local text = read(dir .. "/access")
       local _, count = text:gsub("\n", "")
-      assert.equal(3, count)
+      -- A machine that is busy makes others slow too: the log of the server tells.
+      local _, slow_others = s:log():gsub("slow request GET /v1/kv/default/none ", "")
+      assert.is_true(count >= 3 and count <= 3 + slow_others, text)
       assert.matches('^127%.0%.0%.1 %- %- %[%d%d/%a%a%a/%d%d%d%d:%d%d:%d%d:%d%d %+0000%] '
         .. '"GET /v1/kv/default/none HTTP/1%.1" 404 %d+\n', text)
       assert.matches('"GET /slow HTTP/1%.1" 200 1\n$', text)

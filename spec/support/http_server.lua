@@ -18,7 +18,7 @@ cdef.load("http/http.h")
 local http_server = {}
 
 local EVENTS = { "request", "head", "body", "writable", "closed", "timer", "fd", "wake", "drained" }
-local DEADLINE_S = 5
+local DEADLINE_S = 30
 local CAPACITY = 64
 
 local Request = {}
@@ -91,8 +91,12 @@ end
 
 --- Takes what has arrived.
 function Client:receive()
-  local data, message, partial = self.socket:receive(1048576)
-  self.received = self.received .. (data or partial or "")
+  local parts, data, message, partial = { self.received }, nil, nil, nil
+  repeat
+    data, message, partial = self.socket:receive(1048576)
+    parts[#parts + 1] = data or partial
+  until not data
+  self.received = table.concat(parts)
   if message == "closed" then
     self.is_closed = true
   elseif message and message ~= "timeout" then

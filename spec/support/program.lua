@@ -11,7 +11,7 @@ local socket = require "socket"
 local tmpdir = require "spec.support.tmp"
 
 local program = {}
-local DEADLINE_S = 20
+local DEADLINE_S = 30
 local servers = {}
 
 local function read(path)

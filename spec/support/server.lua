@@ -16,7 +16,7 @@ local tmpdir = require "spec.support.tmp"
 local server = {}
 local methods = {}
 local metatable = { __name = "spec.server", __index = methods }
-local DEADLINE_SECONDS = 15
+local DEADLINE_SECONDS = 30
 local running, directories = {}, {}
 
 local function make_directory()
@@ -95,7 +95,9 @@ function server.start(given)
     return port
   end)
   self.url = "http://127.0.0.1:" .. self.port
-  self.pid = tonumber(read_file(directory .. "/pid"))
+  self.pid = server.wait_for("the number of loam serve", function()
+    return tonumber((read_file(directory .. "/pid") or ""):match("^(%d+)\n$"))
+  end)
   running[#running + 1] = self
   return self
 end

@@ -2,7 +2,7 @@
 local store = require "spec.support.store"
 
 local function wait_until(is_true)
-  local deadline = os.time() + 10
+  local deadline = os.time() + 30
   while not is_true() do
     assert(os.time() < deadline, "not true in time")
   end
@@ -208,7 +208,7 @@ describe("kv.write", function()
   end)
 
   it("writes at the durability that a call asks for", function()
-    assert.is_number(db:put("k", "v", { durability = "sync", deadline_ms = 10000 }))
+    assert.is_number(db:put("k", "v", { durability = "sync", deadline_ms = 30000 }))
     assert.equal(db:seq(), db:durable_seq())
     assert.is_true(db:delete("k", { durability = "interval" }))
     assert.equal("put: option 'durability' is one of interval, os, sync, got 'fsync'",

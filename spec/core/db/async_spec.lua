@@ -5,7 +5,7 @@ local ffi = require "ffi"
 local lib = require "spec.support.lib"
 local store = require "spec.support.db"
 
-local WAIT_S = 20
+local WAIT_S = 30
 
 describe("db.async", function()
   local files, db

@@ -6,7 +6,7 @@ local store = require "spec.support.db"
 
 local OPTIONS = { memtable_bytes = 65536, table_bytes = 65536, memory_bytes = 4 * 2 ^ 20,
   compression = 0 }
-local WAIT_S = 20
+local WAIT_S = 30
 
 describe("db.compact", function()
   local files, db

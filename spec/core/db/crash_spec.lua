@@ -233,7 +233,7 @@ describe("db poison #crash", function()
     assert.equal("IO", code)
     assert.equal("1", db:get "a")
     assert(db:put("b", "2"))
-    local deadline = os.clock() + 20
+    local deadline = os.clock() + 30
     repeat
       local ok = db:flush()
     until ok or os.clock() > deadline

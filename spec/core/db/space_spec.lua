@@ -33,7 +33,7 @@ end
 -- Calls until it works. While a merge runs, its output is on the disk beside its inputs; what it
 -- replaced goes a moment later: a refusal in between is right, one for ever is not.
 local function eventually(call)
-  local deadline = os.time() + 20
+  local deadline = os.time() + 30
   local ok, code, text = call()
   while not ok and code == "NO_SPACE" and os.time() < deadline do
     ok, code, text = call()

@@ -276,7 +276,7 @@ describe("db.write", function()
       assert.truthy(code == "IO" or code == "STALLED", code)
     end
     files:clear()
-    local deadline = os.clock() + 20
+    local deadline = os.clock() + 30
     repeat
       local is_flushed = db:flush()
     until is_flushed or os.clock() > deadline

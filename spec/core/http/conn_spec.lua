@@ -27,7 +27,7 @@ describe("http.conn", function()
     it("H10 answer 408 to a head that trickles", function()
       start { header_ms = 60 }
       local client = server:connect()
-      local text = GET:format("/" .. ("a"):rep(4000))
+      local text = "GET / HTTP/1.1\r\n" .. "A: " .. ("a"):rep(4000) -- Never whole.
       local at = 1
 
       server:until_true(function()
@@ -127,7 +127,7 @@ describe("http.conn", function()
       busy:send(GET:format("/"))
       server:until_requests(1)
 
-      lib.http_worker_drain(server.worker, 5000)
+      lib.http_worker_drain(server.worker, 60000)
 
       idle:expect_closed()
       assert.is_nil(server.events.drained)

@@ -10,7 +10,7 @@ local listener, link, peer
 before_each(function()
   listener = assert(socket.bind("127.0.0.1", 0))
   local _, port = listener:getsockname()
-  link = connection.new("127.0.0.1", tonumber(port), 2)
+  link = connection.new("127.0.0.1", tonumber(port), 30)
 end)
 
 after_each(function()
@@ -24,7 +24,7 @@ end)
 
 local function accept()
   peer = assert(listener:accept())
-  peer:settimeout(2)
+  peer:settimeout(30)
 end
 
 -- What came from the client so far: `count` heads.
