@@ -91,7 +91,8 @@ end
 
 --- Takes what has arrived.
 function Client:receive()
-  local parts, data, message, partial = { self.received }, nil, nil, nil
+  local parts = { self.received }
+  local data, message, partial
   repeat
     data, message, partial = self.socket:receive(1048576)
     parts[#parts + 1] = data or partial
