@@ -139,8 +139,8 @@ typedef struct loam_options {
     uint32_t sync_interval_ms; /* LOAM_INTERVAL: longest time between fsyncs. Default 100. */
     uint64_t sync_batch_bytes; /* LOAM_INTERVAL: most un-synced log bytes. Default 1 MiB. */
     uint64_t memory_bytes;     /* One budget: memtables + blocks + indexes. Default 512 MiB. */
-    uint64_t memtable_bytes;   /* Size at which a memtable is flushed. Default 64 MiB, at most
-                                  memory_bytes / 6. */
+    uint64_t memtable_bytes;   /* Size at which a memtable is flushed. 0 = an eighth of
+                                  memory_bytes, up to 128 MiB. At most a sixth of memory_bytes. */
     uint32_t block_bytes; /* Target size of a table's blocks before compression. Default 4096. */
     uint64_t table_bytes; /* Target size of a table file. Default 64 MiB. */
     uint64_t compaction_rate_bytes; /* Bytes written by compaction per second; 0 = unlimited. */

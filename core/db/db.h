@@ -29,7 +29,7 @@ enum {
     BUSY_RUNS_MAX = 256,
     GET_SAMPLE = 64,
     WRITE_SAMPLE = 16,
-    RUNS_SOFT = 12
+    RUNS_SOFT = 24
 };
 
 struct bucket_table;

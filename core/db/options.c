@@ -8,7 +8,9 @@
 #include "base/limits.h"
 #include "db/db.h"
 
-#define MIB (1ULL << 20)
+#define MIB               (1ULL << 20)
+#define MEMTABLE_MIN      65536
+#define MEMTABLE_AUTO_MAX (128 * MIB) /* Replaying its log takes less than a second. */
 
 const char *loam_version(void)
 {
@@ -48,7 +50,6 @@ void loam_options_init(loam_options *options)
         .sync_interval_ms = 100,
         .sync_batch_bytes = MIB,
         .memory_bytes = 512 * MIB,
-        .memtable_bytes = 64 * MIB,
         .block_bytes = 4096,
         .table_bytes = 64 * MIB,
         .max_open_files = 1000,
@@ -84,6 +85,7 @@ int options_check(const struct loam_options *o, struct loam_error *err)
         return fail(err, LOAM_INVALID,
                     "options were not made by loam_options_init() of this library");
     }
+    uint64_t memtable_bytes = o->memtable_bytes == 0 ? MEMTABLE_MIN : o->memtable_bytes;
     const struct bound bounds[] = {
         {"durability", (uint64_t)o->durability, LOAM_SYNC, LOAM_OS},
         {"compression", (uint64_t)o->compression, LOAM_COMPRESS_NONE, LOAM_COMPRESS_ZSTD},
@@ -92,7 +94,7 @@ int options_check(const struct loam_options *o, struct loam_error *err)
         {"sync_interval_ms", o->sync_interval_ms, 1, 3600000},
         {"sync_batch_bytes", o->sync_batch_bytes, 1, UINT64_MAX},
         {"memory_bytes", o->memory_bytes, 4 * MIB, UINT64_MAX / 2},
-        {"memtable_bytes", o->memtable_bytes, 65536, UINT64_MAX / 16},
+        {"memtable_bytes", memtable_bytes, MEMTABLE_MIN, UINT64_MAX / 16},
         {"block_bytes", o->block_bytes, 512, 1 << 20},
         {"table_bytes", o->table_bytes, 65536, 1ULL << 32},
         {"max_open_files", o->max_open_files, 16, 1000000},
@@ -111,6 +113,10 @@ void options_settle(struct loam_options *options)
         long threads = cores > 1 ? cores - 1 : 1;
         options->background_threads =
             threads < COMPACTION_THREADS_MAX ? (int)threads : COMPACTION_THREADS_MAX;
+    }
+    if (options->memtable_bytes == 0) {
+        uint64_t share = options->memory_bytes / 8;
+        options->memtable_bytes = share < MEMTABLE_AUTO_MAX ? share : MEMTABLE_AUTO_MAX;
     }
     /* One memtable is written to and IMMUTABLE_COUNT_MAX may wait: all must fit the budget. */
     uint64_t most = options->memory_bytes / (IMMUTABLE_COUNT_MAX + 2);

@@ -12,7 +12,7 @@
 #include "db/pace.h"
 
 enum {
-    RUNS_HARD = 32,
+    RUNS_HARD = 48,
     SLEEP_MIN_NS = 1000000, /* Owed time is slept in pieces that a timer can keep. */
     SLEEP_MAX_NS = 10000000,
     WAIT_STEP_NS = 20000000, /* How often a waiting leader looks at deadlines. */

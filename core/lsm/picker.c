@@ -15,10 +15,10 @@ struct window {
 
 void picker_options_init(struct picker_options *options)
 {
-    *options = (struct picker_options){.tier_width = 4,
+    *options = (struct picker_options){.tier_width = 8,
                                        .size_ratio = 2,
                                        .bottom_percent = 100,
-                                       .run_count_max = 10,
+                                       .run_count_max = 20,
                                        .delete_percent = 25};
 }
 
@@ -41,24 +41,6 @@ static bool has_busy(const struct picker_run *runs, struct window window)
     return false;
 }
 
-/* How far the runs above the bottom have come to being merged into it; 1 = due. */
-static double
-bottom_score(const struct picker_run *runs, size_t run_count, const struct picker_options *options)
-{
-    if (run_count < 2) {
-        return 0;
-    }
-    const struct picker_run *bottom = &runs[run_count - 1];
-    double row_bytes =
-        bottom->row_count == 0 ? 0 : (double)bottom->bytes / (double)bottom->row_count;
-    double above = 0;
-    for (size_t i = 0; i + 1 < run_count; i++) {
-        above += (double)runs[i].bytes + (double)runs[i].delete_count * row_bytes;
-    }
-    double due = (double)bottom->bytes * options->bottom_percent / 100;
-    return due > 0 ? above / due : 1;
-}
-
 /* Runs from start on that are similar: none is much larger than those before it. */
 static struct window tier_at(const struct picker_run *runs,
                              size_t upper_count,
@@ -75,6 +57,35 @@ static struct window tier_at(const struct picker_run *runs,
         bytes += runs[tier.limit++].bytes;
     }
     return tier;
+}
+
+/* Whether the store is so young that all its runs are one unfinished tier: its oldest run is no
+ * bottom yet, and merging it at each doubling would write every byte several times. */
+static bool
+is_young(const struct picker_run *runs, size_t run_count, const struct picker_options *options)
+{
+    return run_count < options->tier_width && runs[run_count - 1].bytes > 0 &&
+           tier_at(runs, run_count, 0, options).limit == run_count;
+}
+
+/* How far the runs above the bottom have come to being merged into it; 1 = due. */
+static double
+bottom_score(const struct picker_run *runs, size_t run_count, const struct picker_options *options)
+{
+    if (run_count < 2) {
+        return 0;
+    }
+    const struct picker_run *bottom = &runs[run_count - 1];
+    double row_bytes =
+        bottom->row_count == 0 ? 0 : (double)bottom->bytes / (double)bottom->row_count;
+    bool has_bottom = !is_young(runs, run_count, options);
+    double above = 0;
+    for (size_t i = 0; i + 1 < run_count; i++) {
+        above += has_bottom ? (double)runs[i].bytes : 0;
+        above += (double)runs[i].delete_count * row_bytes; /* They free space at any age. */
+    }
+    double due = (double)bottom->bytes * options->bottom_percent / 100;
+    return due > 0 ? above / due : 1;
 }
 
 /* Takes the next older tier along when the merged run would complete it: its bytes are then written

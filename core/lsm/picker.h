@@ -6,10 +6,7 @@
  * Lazy levelling: the oldest run (the bottom) holds most of the data and takes everything above it
  * when that reaches a fraction of its size; above it runs of similar size are merged in tiers. Only
  * neighbouring runs are merged, so that run order stays the order of age; a busy run is never
- * picked. Thread: any.
- *
- * On uniformly random inserts a byte is written about three times while the store grows to 20
- * flushes, the flush included.
+ * picked. While all runs are one unfinished tier there is no bottom yet. Thread: any.
  */
 #ifndef LOAM_LSM_PICKER_H
 #define LOAM_LSM_PICKER_H
@@ -27,13 +24,13 @@ struct picker_run {
 };
 
 struct picker_options {
-    uint32_t tier_width;     /* Runs of similar size that are merged into one. Default 4. */
+    uint32_t tier_width;     /* Runs of similar size that are merged into one. Default 8. */
     uint32_t size_ratio;     /* A run is similar to newer ones when it is at most so many times as
                                 large as they are on average. Default 2. */
     uint32_t bottom_percent; /* Bytes above the bottom, in per cent of the bottom, that start a
                                 merge into it. A delete weighs as much as a row of the bottom: what
                                 it frees. Default 100. */
-    uint32_t run_count_max;  /* More runs than this are merged whatever their size. Default 10. */
+    uint32_t run_count_max;  /* More runs than this are merged whatever their size. Default 20. */
     uint32_t delete_percent; /* A bottom run with so many deletes among its rows is rewritten; 0 =
                                 never, which the caller sets while snapshots are open, because they
                                 keep the deletes. Default 25. */
