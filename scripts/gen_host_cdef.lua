@@ -16,6 +16,7 @@ local HEADERS = {
   { "http/tls.h", "struct http_tls_options" },
   { "http/http.h", "struct http_request" },
   { "host/host.h", "struct host_task" },
+  { "host/json_text.h", "enum host_rows_flag" },
   { "host/conditions.h", "struct host_conditions" },
   { "host/secure.h", "struct host_token" },
 }

@@ -14,6 +14,7 @@
 #include "base/check.h"
 #include "base/memory.h"
 #include "host/host_private.h"
+#include "host/secure.h"
 
 int host_open(int worker_count, struct host **out, struct loam_error *err)
 {
@@ -33,8 +34,9 @@ int host_open(int worker_count, struct host **out, struct loam_error *err)
     host->shared.worker_count = (uint32_t)worker_count;
     host->shared.started_at_ms = host_now_ms();
     host->rows = mem_zalloc((size_t)worker_count + 1, HOST_METRIC_SLOTS * sizeof(double));
+    host->logins = host_logins_open();
     int rc = host_tasks_start(host, err);
-    if (rc == LOAM_OK && host->rows == NULL) {
+    if (rc == LOAM_OK && (host->rows == NULL || host->logins == NULL)) {
         rc = mem_fail(err, HOST_METRIC_SLOTS * sizeof(double));
     }
     if (rc != LOAM_OK) {
@@ -65,6 +67,7 @@ void host_close(struct host *host)
         loam_buffer_free(&host->board_texts[i]);
     }
     mem_free(host->rows);
+    host_logins_close(host->logins);
     cond_deinit(&host->cond);
     mutex_deinit(&host->mutex);
     mem_free(host);
@@ -95,6 +98,16 @@ void host_reload(struct host *host)
 {
     (void)__atomic_add_fetch(&host->shared.reload_count, 1, __ATOMIC_RELEASE);
     host_wake_all(host);
+}
+
+void host_tokens_changed(struct host *host)
+{
+    (void)__atomic_add_fetch(&host->shared.token_epoch, 1, __ATOMIC_SEQ_CST);
+}
+
+struct host_logins *host_logins_of(struct host *host)
+{
+    return host->logins;
 }
 
 void host_buckets_changed(struct host *host)

@@ -29,6 +29,7 @@ struct host_worker;
 struct host_shared {
     uint32_t bucket_epoch; /* Grows when a bucket is dropped or made: cached ids are stale. */
     uint32_t reload_count; /* Grows with every host_reload(). */
+    uint32_t token_epoch;  /* Grows when a worker has changed the file of tokens. */
     int32_t stop_ms;       /* -1 while serving, else the deadline of the graceful stop. */
     uint32_t worker_count;
     uint32_t question_count; /* Grows with every host_board_ask(). */
@@ -48,6 +49,10 @@ void host_stop(struct host *host, int deadline_ms);
 void host_reload(struct host *host);
 /* To be called after a bucket was made or dropped. Thread: any */
 void host_buckets_changed(struct host *host);
+
+/* To be called after the file of tokens was written: a revoked token is good in no worker when this
+ * has returned. Thread: any */
+void host_tokens_changed(struct host *host);
 
 /* Blocks SIGTERM, SIGINT, SIGHUP for this thread and those it starts, and ignores SIGPIPE. Thread:
  * main, before any other thread exists */
@@ -263,30 +268,6 @@ void host_puts_recycle(struct host_puts *puts, uint32_t index);
 int host_admit(const struct http_request *request, const char *names, size_t names_size);
 /* CRC-32 (IEEE 802.3) of some bytes. Thread: any */
 double host_crc32(const void *data, size_t size);
-
-/* ---- JSON text ---- */
-
-/* 1 when the bytes are valid UTF-8 (no surrogates, nothing above U+10FFFF, shortest form). */
-int host_is_utf8(const char *data, size_t size);
-/* Appends a quoted JSON string of valid UTF-8. Returns LOAM_OK, INVALID when it is not UTF-8,
- * NO_MEMORY. Thread: owner of the buffer */
-int host_json_string(loam_buffer *out, const char *data, size_t size);
-/* Appends base64url without padding. */
-int host_base64url(loam_buffer *out, const char *data, size_t size);
-/* Decodes base64url, with or without padding, into out of at least size * 3 / 4 bytes. Returns the
- * decoded size or INVALID. */
-int host_base64url_decode(const char *data, size_t size, char *out);
-
-enum {
-    HOST_ROWS_KEYS_ONLY = 1,
-    HOST_ROWS_BASE64 = 2, /* Keys always as k64. */
-    HOST_ROWS_LIST = 4,   /* Commas between rows in place of line ends. */
-    HOST_ROWS_FIRST = 8,  /* LIST: no comma before the first row. */
-    HOST_ROWS_BARE = 16,  /* LIST: keys alone, as strings. */
-    HOST_ROWS_META = 32,  /* Also "seq", and "expires_at_ms" where there is one. */
-};
-/* Appends rows [start, limit) as {"k":...,"v":...} objects. Returns LOAM_OK or NO_MEMORY. */
-int host_json_rows(loam_buffer *out, const loam_rows *rows, size_t start, size_t limit, int flags);
 /* ffi: end */
 
 #endif

@@ -84,6 +84,7 @@ struct host {
     int slot_count PROTECTED_BY(mutex);
     double *rows; /* (worker_count + 1) rows of HOST_METRIC_SLOTS. */
     struct host_tasks tasks;
+    struct host_logins *logins; /* Constant. */
     /* board.c: the question, and the answer of each worker. Numbers are of questions. */
     struct loam_buffer board_texts[HOST_WORKER_COUNT_MAX + 1] PROTECTED_BY(mutex);
     double board_numbers[HOST_WORKER_COUNT_MAX + 1] PROTECTED_BY(mutex);

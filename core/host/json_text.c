@@ -11,7 +11,7 @@
 
 #include "base/buf.h"
 #include "base/check.h"
-#include "host/host.h"
+#include "host/json_text.h"
 
 /* ---- UTF-8 ---- */
 

@@ -3,7 +3,7 @@
  * secure.h - what tokens and logs need from C: who a request comes from, hashes, random bytes, and
  * small files that are replaced whole or only appended to. Floor 5.
  *
- * Called by lua/loam/auth.lua, tokens.lua and line_file.lua. A token is
+ * Called by lua/loam/gate.lua, tokens.lua and line_file.lua. A token is
  * "loam_<id>_<secret>": 16 hex digits that name it and 43 characters of base64url (256 random
  * bits). Only the SHA-256 of the secret's text is kept anywhere. The id is no secret and is found
  * by bisection; the secret is compared as a whole, in constant time, also when no such id exists.
@@ -16,6 +16,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "host/host.h"
 #include "http/http.h"
 #include "loam.h"
 
@@ -52,6 +53,21 @@ int host_token_of(const struct http_request *request,
                   const struct host_token *list,
                   uint32_t count,
                   double now_ms);
+
+/* ---- Failed log-ins ---- */
+
+struct host_logins;
+
+/* NULL without memory or random bytes. Released with host_logins_close(). */
+struct host_logins *host_logins_open(void);
+void host_logins_close(struct host_logins *logins);
+/* Those of a host, for all its workers; valid until host_close(). */
+struct host_logins *host_logins_of(struct host *host);
+/* Counts one failure of an address at a time since the Unix epoch. Returns how many there were in
+ * the last minute, this one included; of the minute before by its share. */
+double host_logins_add(struct host_logins *logins, const char *address, size_t size, double now_ms);
+
+/* ---- Hashes ---- */
 
 /* SHA-256 into 32 bytes at out. Returns LOAM_OK, or NO_MEMORY. */
 int host_sha256(const void *data, size_t size, uint8_t *out);

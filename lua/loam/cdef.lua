@@ -248,6 +248,7 @@ struct host_worker;
 struct host_shared {
     uint32_t bucket_epoch;
     uint32_t reload_count;
+    uint32_t token_epoch;
     int32_t stop_ms;
     uint32_t worker_count;
     uint32_t question_count;
@@ -259,6 +260,7 @@ const struct host_shared *host_shared(const struct host *host);
 void host_stop(struct host *host, int deadline_ms);
 void host_reload(struct host *host);
 void host_buckets_changed(struct host *host);
+void host_tokens_changed(struct host *host);
 void host_signals_block(void);
 void host_descriptors_raise(void);
 int host_signal_wait(struct host *host, int timeout_ms);
@@ -376,11 +378,17 @@ int host_puts_finish(struct host_puts *puts, uint32_t index, const loam_completi
 void host_puts_recycle(struct host_puts *puts, uint32_t index);
 int host_admit(const struct http_request *request, const char *names, size_t names_size);
 double host_crc32(const void *data, size_t size);
+]]
+end
+
+if not is_known("enum host_rows_flag") then
+  ffi.cdef [[
 int host_is_utf8(const char *data, size_t size);
+const char *host_json_problem(const char *text, size_t size, double *at);
 int host_json_string(loam_buffer *out, const char *data, size_t size);
 int host_base64url(loam_buffer *out, const char *data, size_t size);
 int host_base64url_decode(const char *data, size_t size, char *out);
-enum {
+enum host_rows_flag {
     HOST_ROWS_KEYS_ONLY = 1,
     HOST_ROWS_BASE64 = 2,
     HOST_ROWS_LIST = 4,
@@ -446,6 +454,11 @@ int host_token_of(const struct http_request *request,
     const struct host_token *list,
     uint32_t count,
     double now_ms);
+struct host_logins;
+struct host_logins *host_logins_open(void);
+void host_logins_close(struct host_logins *logins);
+struct host_logins *host_logins_of(struct host *host);
+double host_logins_add(struct host_logins *logins, const char *address, size_t size, double now_ms);
 int host_sha256(const void *data, size_t size, uint8_t *out);
 int host_random(void *out, size_t size);
 double host_file_read_private(const char *path, char *out, size_t capacity, struct loam_error *err);

@@ -1,18 +1,21 @@
--- Counts failed log-ins per address, in a bounded table.
+-- Counts failed log-ins per address, over all workers (core/host/logins.c).
 --
--- Two tables take turns: the one of this minute and the one before. Each holds at most so many
--- addresses, so a flood from many makes it forget early and never grow. An IPv6 address counts as
--- its /64, of which one customer has all. Each worker counts for itself.
+-- The table has a fixed size, so a flood from many addresses makes it forget and never grow. An
+-- IPv6 address counts as its /64, of which one customer has all.
+local ffi = require "ffi"
+local C = require "loam.native"
+
 local failed_logins = {}
 local methods = {}
 local metatable = { __name = "failed_logins", __index = methods }
-local WINDOW_MS = 60000
-local ADDRESSES_MAX = 4096
 
---- Counts up to `limit` failures per minute; 0 = no limit.
-function failed_logins.new(limit)
-  return setmetatable({ _limit = limit, _now = {}, _before = {}, _count = 0, _since_ms = 0 },
-    metatable)
+--- Counts up to `limit` failures per minute; 0 = no limit. logins: what host_logins_of() gives; a
+--- table of its own without it.
+function failed_logins.new(limit, logins)
+  if logins == nil then
+    logins = ffi.gc(C.host_logins_open(), C.host_logins_close)
+  end
+  return setmetatable({ limit = limit, _logins = logins }, metatable)
 end
 
 -- The groups of one side of "::".
@@ -43,33 +46,17 @@ function failed_logins.address_of(peer)
   return table.concat(groups, ":")
 end
 
-local function turn(self, now_ms)
-  if now_ms - self._since_ms >= WINDOW_MS or self._count >= ADDRESSES_MAX then
-    local is_old = now_ms - self._since_ms >= 2 * WINDOW_MS
-    self._before = is_old and {} or self._now
-    self._now, self._count, self._since_ms = {}, 0, now_ms
-  end
-end
-
 --- Counts one failure. Returns how many there were, this one included, and whether that is above
 --- the limit.
 ---@param peer string
 ---@param now_ms number
 function methods:add(peer, now_ms)
-  if self._limit == 0 then
+  if self.limit == 0 then
     return 0, false
   end
-  turn(self, now_ms)
   local address = failed_logins.address_of(peer)
-  local found = self._now[address]
-  if not found then
-    self._count = self._count + 1
-  end
-  self._now[address] = (found or 0) + 1
-  -- What is left of the minute before counts by its share in the sliding minute.
-  local share = math.max(0, 1 - (now_ms - self._since_ms) / WINDOW_MS)
-  local count = self._now[address] + (self._before[address] or 0) * share
-  return count, count > self._limit
+  local count = C.host_logins_add(self._logins, address, #address, now_ms)
+  return count, count > self.limit
 end
 
 return failed_logins

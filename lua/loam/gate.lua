@@ -15,6 +15,7 @@
 local answer = require "loam.answer"
 local failed_logins = require "loam.failed_logins"
 local ffi = require "ffi"
+local log = require "loam.log"
 local C = require "loam.native"
 local tokens = require "loam.tokens"
 
@@ -112,22 +113,29 @@ function methods:reload(is_forced)
   return true
 end
 
+local function make(given)
+  return {
+    audit = given.audit or function() end,
+    _now_ms = given.now_ms or function() return C.host_now_ms() end,
+    _failures = failed_logins.new(given.failures_max or 0, given.logins),
+    _shared = given.shared or { token_epoch = 0 },
+    _epoch = 0,
+  }
+end
+
 --- Opens a gate. given: tokens (path or ""), admin_listen (address or ""), failures_max, audit
---- (function(req, route, status, what), may be absent), now_ms (function, for specs). Returns nil
---- when there is nothing to guard; or nil and one line.
+--- (function(req, route, status, what), may be absent), shared and logins (what host_shared() and
+--- host_logins_of() give; absent in specs), now_ms (function, for specs). Returns nil when there is
+--- nothing to guard; or nil and one line.
 function gate.open(given)
   local has_tokens = (given.tokens or "") ~= ""
   local has_socket = (given.admin_listen or "") ~= ""
   if not has_tokens and not has_socket then
     return nil
   end
-  local self = setmetatable({
-    path = has_tokens and given.tokens or nil,
-    has_admin_socket = has_socket,
-    audit = given.audit or function() end,
-    _now_ms = given.now_ms or function() return C.host_now_ms() end,
-    _failures = failed_logins.new(given.failures_max or 0),
-  }, metatable)
+  local self = setmetatable(make(given), metatable)
+  self.path = has_tokens and given.tokens or nil
+  self.has_admin_socket = has_socket
   if has_tokens then
     local is_read, message = self:reload(true)
     if not is_read then
@@ -137,11 +145,23 @@ function gate.open(given)
   return self
 end
 
+-- Another worker has written the file: what it revoked is good no more.
+local function catch_up(self)
+  self._epoch = self._shared.token_epoch
+  local _, message = self:reload(true)
+  if message then
+    log.error("the old tokens stay:", message)
+  end
+end
+
 -- ---- Verdicts ----
 
 -- Returns the grant of a request; or nil and why.
 local function identify(self, req)
   local row
+  if self._shared.token_epoch ~= self._epoch then
+    catch_up(self)
+  end
   if req._p then
     row = C.host_token_of(req._p, self._list, self._count, self._now_ms())
   else
@@ -195,7 +215,7 @@ local function refuse_login(self, req, route, reason)
   local count, is_above = self._failures:add(req.peer, self._now_ms())
   if is_above then
     -- One line tells that it began; a flood does not fill the log.
-    if count < self._failures._limit + 2 then
+    if count < self._failures.limit + 2 then
       self.audit(req, route, 429, "too many failed log-ins")
     end
     return answer.error(req, 429, "too many requests without a good token",
@@ -226,7 +246,11 @@ function methods:fast_check()
   if not self.path then
     return nil
   end
+  local shared = self._shared
   return function(request, right)
+    if shared.token_epoch ~= self._epoch then
+      catch_up(self)
+    end
     local row = C.host_token_of(request, self._list, self._count, C.host_now_ms())
     return row >= 0 and self._rights[row] % (right + right) >= right
   end

@@ -2,6 +2,7 @@
 -- keeps them up to date. Called by loam.worker.
 local gate = require "loam.gate"
 local log = require "loam.log"
+local C = require "loam.native"
 local notes = require "loam.notes"
 
 local guards = {}
@@ -13,7 +14,8 @@ function guards.open(worker)
   worker.notes = opened
   if not message then
     worker.gate, message = gate.open { tokens = values.tokens, admin_listen = values.admin_listen,
-      failures_max = values.auth_failures_max,
+      failures_max = values.auth_failures_max, shared = worker.shared,
+      logins = C.host_logins_of(worker.host),
       audit = worker.notes and function(...) worker.notes:audit(...) end }
   end
   if message then

@@ -1,6 +1,7 @@
 -- JSON in and out.
 --
--- Decoding is lua-cjson with strict numbers, a depth limit and a UTF-8 check in front. Encoding is
+-- Decoding is lua-cjson behind a check of our own (core/host/json_check.c): it takes what other
+-- readers understand otherwise, equal members and bytes behind a NUL among it. Encoding is
 -- our own: the packaged cjson 2.1.0 writes 14 digits, so sequence numbers above 10^14 would come
 -- out wrong, and it lets bytes through that are not UTF-8. Keys of objects are sorted: equal tables
 -- are equal texts.
@@ -19,6 +20,7 @@ decoder.decode_invalid_numbers(false)
 json.null = cjson.null
 json.depth_max = DEPTH_MAX
 
+local problem_at = ffi.new("double[1]")
 local array_metatable = { __name = "json.array" }
 
 --- Marks a table as a list, so that an empty one is written [].
@@ -147,6 +149,10 @@ end
 function json.decode(text)
   if not json.is_utf8(text) then
     return nil, "the text is not valid UTF-8"
+  end
+  local problem = C.host_json_problem(text, #text, problem_at)
+  if problem ~= nil then
+    return nil, ("%s at byte %d"):format(ffi.string(problem), problem_at[0] + 1)
   end
   local is_ok, value = pcall(decoder.decode, text)
   if not is_ok then

@@ -284,20 +284,30 @@ describe("loam.gate", function()
       assert.equal(1, count)
     end)
 
-    it("take bounded room, and count an IPv6 network as one", function()
+    it("count in a sliding minute", function()
       local counts = failed_logins.new(2)
-      for at = 1, 20000 do
-        counts:add(("10.%d.%d.%d:1"):format(at % 7, math.floor(at / 250) % 250, at % 250), 1000)
-      end
-      local size = 0
-      for _ in pairs(counts._now) do
-        size = size + 1
-      end
-      for _ in pairs(counts._before) do
-        size = size + 1
+      for _ = 1, 10 do
+        counts:add("1.1.1.1:1", 60000)
       end
 
-      assert.is_true(size <= 8192)
+      assert.equal(1 + 10 * 0.75, (counts:add("1.1.1.1:1", 135000)))
+      assert.equal(1, (counts:add("1.1.1.1:1", 600000)))
+      assert.equal(1, (counts:add("1.1.1.1:1", 60000)))
+    end)
+
+    it("take bounded room, and count an IPv6 network as one", function()
+      local counts = failed_logins.new(2)
+      for _ = 1, 50 do
+        counts:add("6.6.6.6:1", 1000)
+      end
+      for at = 1, 20000 do
+        local peer = ("10.%d.%d.%d:1"):format(at % 7, math.floor(at / 250) % 250, at % 250)
+        local _, is_above = counts:add(peer, 1000)
+        assert.is_false(is_above)
+      end
+      -- Who failed most is not forgotten for those who failed once.
+      assert.equal(51, (counts:add("6.6.6.6:2", 1000)))
+
       assert.equal("2001:db8:0:0", failed_logins.address_of("[2001:db8::1]:80"))
       assert.equal("2001:db8:1:2", failed_logins.address_of("[2001:db8:1:2:3:4:5:6]:80"))
       assert.equal("0:0:0:0", failed_logins.address_of("[::1]:80"))

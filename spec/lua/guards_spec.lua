@@ -96,6 +96,52 @@ describe("loam serve, guarded", function()
       assert.equal(200, s:request("GET", "/v1/buckets", nil, bearer(admin)).status)
     end)
 
+    it("that are revoked over HTTP are good in no worker from the answer on", function()
+      local s = start { workers = 2,
+        flags = "--durability os --auth-failures-max 0 --tokens " .. path }
+      local target = "/v1/kv/default/k"
+      -- Connections of both workers, on the fast way too.
+      local connections = {}
+      for at = 1, 16 do
+        connections[at] = s:connect()
+      end
+      local function statuses(headers)
+        local seen = {}
+        for _, connection in ipairs(connections) do
+          assert(connection:send(server.request_text("GET", target, nil, headers)))
+          local status = server.read_answer(connection).status
+          seen[status] = (seen[status] or 0) + 1
+        end
+        return seen
+      end
+      assert.equal(201, s:request("PUT", target, "1", bearer(admin)).status)
+      for _ = 1, 5 do
+        local made = json.decode(s:request("POST", "/v1/admin/tokens", '{"roles":["read"]}',
+          bearer(admin)).body)
+        assert.same({ [200] = 16 }, statuses(bearer(made.token)))
+        assert.equal(200, s:request("DELETE", "/v1/admin/tokens/" .. made.id, nil,
+          bearer(admin)).status)
+
+        assert.same({ [401] = 16 }, statuses(bearer(made.token)))
+      end
+      for _, connection in ipairs(connections) do
+        connection:close()
+      end
+    end)
+
+    it("that are wrong are counted over all workers", function()
+      local s = start { flags = "--auth-failures-max 10 --tokens " .. path, workers = 2 }
+      local seen = {}
+      for _ = 1, 14 do
+        local status = s:request("GET", "/v1/buckets", nil, bearer("loam_x")).status
+        seen[status] = (seen[status] or 0) + 1
+      end
+
+      -- Each worker for itself would have seen seven. When a minute ends in between, what was
+      -- before counts a little less.
+      assert.is_true(seen[401] >= 10 and seen[429] >= 2)
+    end)
+
     it("are needed beyond loopback, and their file must be private", function()
       local dir = tmpdir()
       local function refused(flags, pattern)

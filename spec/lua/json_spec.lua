@@ -49,6 +49,67 @@ describe("loam.json", function()
     assert.is_nil(json.decode("\"\\ud800\""))
   end)
 
+  it("H15 refuses what two readers may understand differently, and says where", function()
+    local TWINS = "two members of one name"
+    for text, problem in pairs {
+      ['{"a":1,"a":1}'] = "two members of one name at byte 13", ['{"b":{"x":1,"x":2}}'] = TWINS,
+      ['{"\\u0061":1,"a":2}'] = TWINS, ['{"\\u00e9":1,"é":2}'] = TWINS,
+      ['{"\\ud83d\\ude00":1,"\240\159\152\128":2}'] = TWINS,
+      ['{"a":1,"b":1,"c":1,"d":1,"e":1,"f":1,"g":1,"h":1,"i":1,"a":1}'] = TWINS,
+      ['"\\ud800"'] = "bad escape", ['"\\udc00"'] = "bad escape",
+      ['"\\ud800\\u0041"'] = "bad escape", ['"\\ud800\\ud800"'] = "bad escape",
+      ['"\\x41"'] = "bad escape", ['"\\u00g0"'] = "bad escape", ['"\\u00'] = "bad escape",
+      ['"\\'] = "bad escape", ['"a\1b"'] = "control byte", ['"a\nb"'] = "control byte",
+      ['"\0"'] = "control byte", ["[1]\0"] = "something behind the value at byte 4",
+      ["[1]\0[2]"] = "something behind", ["1 2"] = "something behind", ["[1]]"] = "behind",
+      ["1e999"] = "too large", ["-1e999"] = "too large", [("9"):rep(400)] = "too large",
+      ["01"] = "malformed number", ["-"] = "malformed number", ["1."] = "malformed number",
+      ["1e"] = "malformed number", ["-01"] = "malformed number", ["1e+"] = "malformed number",
+      ["0x10"] = "behind the value", [".5"] = "no JSON value", ["+1"] = "no JSON value",
+      ["NaN"] = "no JSON value", ["Infinity"] = "no JSON value", ["-Infinity"] = "malformed number",
+      ["tru"] = "no JSON value", ["TRUE"] = "no JSON value", ["nul"] = "no JSON value",
+      ["[1,]"] = "no JSON value", ["[,1]"] = "no JSON value", ["[1 2]"] = "a list without",
+      ["[1"] = "a list without", ["{"] = "without a name", ['{"a"}'] = "without a colon",
+      ["{a:1}"] = "without a name", ['{"a":1,}'] = "without a name",
+      ['{"a":1'] = "an object without", ["{'a':1}"] = "without a name", ["[}"] = "no JSON value",
+      ['{"a":1]'] = "an object without", [""] = "the end in front of a value",
+      ["/**/1"] = "no JSON value", ["\239\187\1911"] = "no JSON value",
+      ['"abc'] = "without its end",
+      [("["):rep(65) .. ("]"):rep(65)] = "deeper than 64 at byte 65",
+    } do
+      local value, message = json.decode(text)
+      assert.is_nil(value)
+      assert.matches(problem, message, 1, true)
+    end
+  end)
+
+  it("takes every form of JSON", function()
+    for text, value in pairs {
+      [" [ 1 , 2 ]\r\n\t"] = { 1, 2 }, ["-0.5e+1"] = -5, ["0"] = 0, ["1e-999"] = 0, ["[]"] = {},
+      ['{"a":{},"b":[{"a":1},{"a":2}]}'] = { a = {}, b = { { a = 1 }, { a = 2 } } },
+      ['"\\"\\\\\\/\\b\\f\\n\\r\\t\\u0000"'] = '"\\/\b\f\n\r\t\0',
+      ['"\\ud83d\\ude00"'] = "\240\159\152\128",
+      ['{"a":1,"A":2,"":3,"a\\u0000":4}'] = { a = 1, A = 2, [""] = 3, ["a\0"] = 4 },
+    } do
+      assert.same(value, (json.decode(text)))
+    end
+    assert.is_true(json.decode("true"))
+    assert.equal(json.null, json.decode("null"))
+    local depth = json.depth_max
+    assert.is_table(json.decode(("["):rep(depth) .. ("]"):rep(depth)))
+  end)
+
+  it("H15 ends with bombs in time that grows with their size", function()
+    assert.matches("deeper than 64", select(2, json.decode(("["):rep(100000))))
+    assert.matches("deeper than 64", select(2, json.decode(('{"a":'):rep(100000))))
+    local parts = {}
+    for at = 1, 200000 do
+      parts[at] = ('"k%d":1'):format(at % 199999)
+    end
+    assert.matches("two members of one name",
+      select(2, json.decode("{" .. table.concat(parts, ",") .. "}")))
+  end)
+
   it("decodes what it encodes", function()
     local value = { name = "ä\0z", list = { 1, 2.5, -7 }, flag = false }
     assert.same(value, json.decode(json.encode(value)))

@@ -1,7 +1,8 @@
 -- /v1/admin/tokens: lists, makes and revokes access tokens of a server that has a file of them.
 --
 -- The text of a token is in the answer that made it and nowhere else. The file is small and changed
--- rarely, so it is written by the worker itself. Other workers see it within half a second.
+-- rarely, so it is written by the worker itself. When the answer is sent, a revoked token is good
+-- in no worker any more.
 local answer = require "loam.answer"
 local json = require "loam.json"
 local C = require "loam.native"
@@ -65,6 +66,14 @@ local function expiry_of(req, seconds)
   return math.floor(C.host_now_ms() + seconds * 1000)
 end
 
+-- Lets this worker and all others read the file before they look at another token.
+local function changed(ctx)
+  ctx.gate:reload()
+  if ctx.host then
+    C.host_tokens_changed(ctx.host)
+  end
+end
+
 function routes.list(req, ctx)
   local rows, message, code = tokens.load(path_of(req, ctx))
   if not rows then
@@ -86,7 +95,7 @@ function routes.create(req, ctx)
   if not made then
     fail(req, message, code)
   end
-  ctx.gate:reload()
+  changed(ctx)
   local shown = tokens.shown(made.row, C.host_now_ms())
   shown.token = made.text
   return answer.json(201, shown, { ["Cache-Control"] = "no-store" })
@@ -97,7 +106,7 @@ function routes.revoke(req, ctx)
   if not row then
     fail(req, message, code)
   end
-  ctx.gate:reload()
+  changed(ctx)
   return answer.json(200, tokens.shown(row, C.host_now_ms()))
 end
 

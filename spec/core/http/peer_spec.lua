@@ -106,6 +106,7 @@ local EXCEPTIONS = {
     reason = "a tab behind a value is as good as a blank, RFC 9110 5.5" },
   { verdict = "HPE_INVALID_CONTENT_LENGTH", input = "[Ll]ength:[ \t]*%d+ *\t",
     reason = "the same" },
+  { verdict = "closed", input = "[Cc]onnection:[^\r\n]*\t", reason = "the same" },
   { verdict = "closed", input = "[Cc]onnection:[^\r\n]*,",
     reason = "empty elements of a list are legal, RFC 9110 5.6.1" },
 }
