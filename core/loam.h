@@ -248,6 +248,16 @@ LOAM_NODISCARD int loam_get_entry(loam_db *db,
                                   loam_buffer *value,
                                   loam_meta *meta,
                                   loam_error *err);
+/* As loam_get_entry, for small values: `place` is never grown, so nothing is allocated. TOO_LARGE,
+ * with *meta filled and no message, when its capacity is less than the value. Thread: any */
+LOAM_NODISCARD int loam_get_into(loam_db *db,
+                                 uint32_t bucket,
+                                 const void *key,
+                                 size_t key_size,
+                                 const loam_snapshot *snapshot,
+                                 loam_buffer *place,
+                                 loam_meta *meta,
+                                 loam_error *err);
 
 /* A value in place: no copy. Valid until loam_view_release(). */
 typedef struct loam_view {

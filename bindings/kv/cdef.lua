@@ -140,6 +140,14 @@ typedef struct loam_meta {
     loam_buffer *value,
     loam_meta *meta,
     loam_error *err);
+    int loam_get_into(loam_db *db,
+    uint32_t bucket,
+    const void *key,
+    size_t key_size,
+    const loam_snapshot *snapshot,
+    loam_buffer *place,
+    loam_meta *meta,
+    loam_error *err);
 typedef struct loam_view {
     const char *data;
     size_t size;

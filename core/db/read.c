@@ -77,6 +77,61 @@ static void fill_meta(const struct entry *entry, struct loam_meta *meta)
     };
 }
 
+/* Where the bytes of a value go. */
+struct destination {
+    loam_buffer *value; /* NULL: nowhere. */
+    bool is_fixed;      /* Never grown. */
+};
+
+static int
+copy_value(const struct destination *to, const struct entry *entry, struct loam_error *err)
+{
+    if (to->value == NULL) {
+        return LOAM_OK;
+    }
+    size_t size = entry->value.size;
+    if (!to->is_fixed) {
+        return buf_assign(to->value, entry->value.data, size, err);
+    }
+    if (size > to->value->capacity) {
+        return LOAM_TOO_LARGE;
+    }
+    if (size > 0) {
+        memcpy(to->value->data, entry->value.data, size);
+    }
+    to->value->size = size;
+    return LOAM_OK;
+}
+
+static int read_row(struct loam_db *db,
+                    struct slice key,
+                    const struct loam_snapshot *snapshot,
+                    const struct destination *to,
+                    struct loam_meta *meta,
+                    struct loam_error *err)
+{
+    struct read_shard *shard = NULL;
+    bool is_timed = count_get(db, &shard);
+    uint64_t start = UNLIKELY(is_timed) ? monotonic_ns() : 0;
+    struct entry entry;
+    epoch_enter();
+    int rc = lookup(db, state_get(db), key, snapshot, &entry, NULL, err);
+    if (LIKELY(rc == LOAM_OK)) {
+        rc = copy_value(to, &entry, err);
+        if (meta != NULL) {
+            fill_meta(&entry, meta);
+        }
+    }
+    epoch_exit();
+    if (rc == LOAM_NOT_FOUND) {
+        count_miss(shard);
+    }
+    if (UNLIKELY(is_timed)) {
+        histogram_add(&db->histograms[LOAM_HISTOGRAM_GET], monotonic_ns() - start);
+    }
+    return rc;
+}
+
 int loam_get_entry(loam_db *db,
                    uint32_t bucket,
                    const void *key,
@@ -88,28 +143,27 @@ int loam_get_entry(loam_db *db,
 {
     struct stored_key stored;
     TRY(stored_key_init(&stored, bucket, key, key_size, err));
-    struct read_shard *shard = NULL;
-    bool is_timed = count_get(db, &shard);
-    uint64_t start = UNLIKELY(is_timed) ? monotonic_ns() : 0;
-    struct entry entry;
-    epoch_enter();
-    int rc = lookup(db, state_get(db), stored.slice, snapshot, &entry, NULL, err);
-    if (LIKELY(rc == LOAM_OK)) {
-        if (value != NULL) {
-            rc = buf_assign(value, entry.value.data, entry.value.size, err);
-        }
-        if (meta != NULL) {
-            fill_meta(&entry, meta);
-        }
-    }
-    epoch_exit();
+    struct destination to = {.value = value};
+    int rc = read_row(db, stored.slice, snapshot, &to, meta, err);
     stored_key_deinit(&stored);
-    if (rc == LOAM_NOT_FOUND) {
-        count_miss(shard);
-    }
-    if (UNLIKELY(is_timed)) {
-        histogram_add(&db->histograms[LOAM_HISTOGRAM_GET], monotonic_ns() - start);
-    }
+    return rc;
+}
+
+int loam_get_into(loam_db *db,
+                  uint32_t bucket,
+                  const void *key,
+                  size_t key_size,
+                  const loam_snapshot *snapshot,
+                  loam_buffer *place,
+                  loam_meta *meta,
+                  loam_error *err)
+{
+    PRE(place != NULL && (place->data != NULL || place->capacity == 0));
+    struct stored_key stored;
+    TRY(stored_key_init(&stored, bucket, key, key_size, err));
+    struct destination to = {.value = place, .is_fixed = true};
+    int rc = read_row(db, stored.slice, snapshot, &to, meta, err);
+    stored_key_deinit(&stored);
     return rc;
 }
 

@@ -50,6 +50,9 @@ int host_conditions_of(const struct http_request *request, struct host_condition
 {
     int count = 0;
     memset(out, 0, sizeof *out);
+    if ((request->seen & HTTP_SEEN_CONDITION) == 0) {
+        return 0;
+    }
     for (uint32_t i = 0; i < request->field_count; i++) {
         const struct http_field *field = &request->fields[i];
         const char *name = request->head + field->name_at;

@@ -15,8 +15,9 @@
 #include "base/slice.h"
 #include "host/conditions.h"
 #include "host/host_private.h"
+#include "http/chars.h"
 
-#define RAW_KEY_ON_STACK 2048
+enum { RAW_KEY_ON_STACK = 2048, SMALL_VALUE_MAX = 2048 };
 
 /* The tag without its quotes. */
 static void make_tag(struct host_head *tag, const loam_view *view, int etag)
@@ -124,7 +125,11 @@ static void head_range(struct host_head *head, const struct host_selection *part
 }
 
 /* Answers with a value that was found. What is refused for its conditions is the general way's. */
-static int send_view(struct http_request *request, loam_db *db, const loam_view *view, int etag)
+static int send_view(struct http_request *request,
+                     loam_db *db,
+                     const loam_view *view,
+                     int etag,
+                     struct loam_error *err)
 {
     struct host_head tag;
     struct host_head head;
@@ -138,10 +143,10 @@ static int send_view(struct http_request *request, loam_db *db, const loam_view 
     if (is_conditional && (host_select(&given, tag.text, tag.size, request->method == HTTP_GET,
                                        view->size, &part) != LOAM_OK ||
                            part.status > 400)) {
-        return LOAM_INVALID;
+        return fail(err, LOAM_INVALID, "the conditions of the request are refused");
     }
     if (!make_head(&head, db, view, &tag)) {
-        return LOAM_INVALID;
+        return fail(err, LOAM_INVALID, "the stored content type is no header value");
     }
     const char *body = view->data;
     if (part.status == 206) {
@@ -153,7 +158,41 @@ static int send_view(struct http_request *request, loam_db *db, const loam_view 
     int rc = http_respond_checked(request, request->generation, part.status, head.text, head.size,
                                   part.size == 0 ? NULL : body, part.size);
     /* A client that is gone, or a stale handle, needs no other answer. */
-    return rc == LOAM_INVALID || rc == LOAM_NO_MEMORY ? rc : part.status;
+    if (rc == LOAM_INVALID || rc == LOAM_NO_MEMORY) {
+        return fail(err, rc, "the answer with a value of %zu bytes was refused", view->size);
+    }
+    return part.status;
+}
+
+/* A small value is copied twice, which costs less than pinning its block for the time between. */
+static int send_small(struct http_request *request,
+                      loam_db *db,
+                      uint32_t bucket,
+                      struct slice key,
+                      int etag,
+                      struct loam_error *err)
+{
+    char bytes[SMALL_VALUE_MAX];
+    loam_buffer place = {.data = bytes, .capacity = sizeof bytes};
+    loam_view view = {0};
+    TRY(loam_get_into(db, bucket, key.data, key.size, NULL, &place, &view.meta, err));
+    view.data = bytes;
+    view.size = place.size;
+    return send_view(request, db, &view, etag, err);
+}
+
+static int send_pinned(struct http_request *request,
+                       loam_db *db,
+                       uint32_t bucket,
+                       struct slice key,
+                       int etag,
+                       struct loam_error *err)
+{
+    loam_view view = {0};
+    TRY(loam_get_view(db, bucket, key.data, key.size, NULL, &view, err));
+    int rc = send_view(request, db, &view, etag, err);
+    loam_view_release(&view);
+    return rc;
 }
 
 static int send_key(struct http_request *request,
@@ -163,18 +202,12 @@ static int send_key(struct http_request *request,
                     int etag,
                     struct loam_error *err)
 {
-    loam_view view = {0};
-    int rc = loam_get_view(db, bucket, key.data, key.size, NULL, &view, err);
+    int rc = send_small(request, db, bucket, key, etag, err);
+    if (rc == LOAM_TOO_LARGE && key.size <= KEY_SIZE_MAX) {
+        rc = send_pinned(request, db, bucket, key, etag, err);
+    }
     if (rc == LOAM_NOT_FOUND) {
         return send_absent(request, etag);
-    }
-    if (rc != LOAM_OK) {
-        return rc;
-    }
-    rc = send_view(request, db, &view, etag);
-    loam_view_release(&view);
-    if (rc < 0) {
-        return fail(err, rc, "the answer with the stored content type was refused");
     }
     return rc;
 }
@@ -210,10 +243,11 @@ int host_send_value(struct http_request *request,
 static struct slice without_port(struct slice authority)
 {
     size_t size = authority.size;
-    const char *bracket = size == 0 ? NULL : memchr(authority.data, ']', size);
-    size_t from = bracket == NULL ? 0 : (size_t)(bracket - authority.data);
-    const char *colon = size == from ? NULL : memchr(authority.data + from, ':', size - from);
-    return slice_make(authority.data, colon == NULL ? size : (size_t)(colon - authority.data));
+    while (size > 0 && authority.data[size - 1] >= '0' && authority.data[size - 1] <= '9') {
+        size--;
+    }
+    bool has_port = size > 0 && authority.data[size - 1] == ':';
+    return slice_make(authority.data, has_port ? size - 1 : authority.size);
 }
 
 /* "*" stands for every name. */
@@ -223,7 +257,7 @@ static bool name_is_listed(struct slice name, const char *names, size_t names_si
     while (at < names_size) {
         size_t size = strnlen(names + at, names_size - at);
         bool is_any = size == 1 && names[at] == '*';
-        if (is_any || (size == name.size && strncasecmp(names + at, name.data, size) == 0)) {
+        if (is_any || http_equal_nocase(names + at, size, name.data, name.size)) {
             return true;
         }
         at += size + 1;
@@ -263,9 +297,12 @@ static bool origin_is_listed(struct slice origin, const char *names, size_t name
 
 int host_admit(const struct http_request *request, const char *names, size_t names_size)
 {
-    struct slice host = find_header(request, "Host");
+    struct slice host = slice_make(request->host, request->host_size);
     if (host.size > 0 && !name_is_listed(without_port(host), names, names_size)) {
         return 1;
+    }
+    if ((request->seen & HTTP_SEEN_ORIGIN) == 0) {
+        return 0;
     }
     struct slice origin = find_header(request, "Origin");
     if (origin.size == 0) {

@@ -28,7 +28,8 @@ knows_type(const struct http_request *request, const struct host_puts *puts, uin
 {
     struct loam_slice type;
     *id = 0;
-    if (!has_header(request, "Content-Type", &type)) {
+    if ((request->seen & HTTP_SEEN_CONTENT_TYPE) == 0 ||
+        !has_header(request, "Content-Type", &type)) {
         return true;
     }
     *id = puts->content_type;

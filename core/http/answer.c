@@ -53,7 +53,8 @@ void http_exchange_end(struct http_exchange *exchange)
                                  .target = "",
                                  .path = "",
                                  .query = "",
-                                 .body = ""};
+                                 .body = "",
+                                 .host = ""};
     exchange->is_ended = true;
 }
 

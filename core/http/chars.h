@@ -11,11 +11,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* ffi: begin */
 enum {
     HTTP_CHAR_TOKEN = 1,  /* Method, header name. */
     HTTP_CHAR_VALUE = 2,  /* Header value: tab, blank, visible, and bytes from 0x80. */
     HTTP_CHAR_TARGET = 4, /* Request target: visible ASCII without "#". */
     HTTP_CHAR_HOST = 8,   /* Host with port; a comma is legal in RFC 3986 and refused here. */
+    HTTP_CHAR_NAME = 16,  /* Host name: HOST without colon and brackets. */
 };
 
 extern const uint8_t http_chars[256];
@@ -27,5 +29,6 @@ int http_hex_value(char digit);
 bool http_equal_nocase(const char *text, size_t size, const char *word, size_t word_size);
 /* Compares `size` bytes of two texts. */
 bool http_same_nocase(const char *a, const char *b, size_t size);
+/* ffi: end */
 
 #endif

@@ -94,32 +94,32 @@ static bool is_port(const char *text, size_t size)
     return size <= 5;
 }
 
+/* Length of the name, or of the bracketed address, at the front of a Host; 0 when there is none. */
+static size_t host_name_size(const char *text, size_t size)
+{
+    size_t end = 0;
+    if (size == 0 || text[0] != '[') {
+        while (end < size && (http_chars[(uint8_t)text[end]] & HTTP_CHAR_NAME) != 0) {
+            end++;
+        }
+        return end;
+    }
+    const char *bracket = memchr(text, ']', size);
+    if (bracket == NULL || bracket == text + 1) {
+        return 0;
+    }
+    for (const char *at = text + 1; at < bracket; at++) {
+        if (http_hex_value(*at) < 0 && *at != ':' && *at != '.') {
+            return 0;
+        }
+    }
+    return (size_t)(bracket - text) + 1;
+}
+
 /* name[:port] or [v6][:port]. */
 static bool is_host(const char *text, size_t size)
 {
-    if (size == 0 || !http_chars_all(text, size, HTTP_CHAR_HOST)) {
-        return false;
-    }
-    size_t end = 0;
-    if (text[0] == '[') {
-        const char *bracket = memchr(text, ']', size);
-        if (bracket == NULL || bracket == text + 1) {
-            return false;
-        }
-        for (const char *at = text + 1; at < bracket; at++) {
-            if (http_hex_value(*at) < 0 && *at != ':' && *at != '.') {
-                return false;
-            }
-        }
-        end = (size_t)(bracket - text) + 1;
-    } else {
-        while (end < size && text[end] != ':') {
-            if (text[end] == '[' || text[end] == ']') {
-                return false;
-            }
-            end++;
-        }
-    }
+    size_t end = host_name_size(text, size);
     return end > 0 &&
            (end == size || (text[end] == ':' && is_port(text + end + 1, size - end - 1)));
 }
@@ -161,6 +161,31 @@ static bool is_lookalike(const char *name, size_t size)
            begins_alike(name, size, "transfer-encoding", 17);
 }
 
+/* Fields that handlers ask for on every request. */
+static uint32_t seen_bit(const char *name, size_t size)
+{
+    static const struct {
+        const char *name;
+        uint8_t size;
+        uint8_t bit;
+    } known[] = {
+        {"origin", 6, HTTP_SEEN_ORIGIN},
+        {"content-type", 12, HTTP_SEEN_CONTENT_TYPE},
+        {"range", 5, HTTP_SEEN_CONDITION},
+        {"if-match", 8, HTTP_SEEN_CONDITION},
+        {"if-range", 8, HTTP_SEEN_CONDITION},
+        {"if-none-match", 13, HTTP_SEEN_CONDITION},
+        {"content-range", 13, HTTP_SEEN_CONDITION},
+        {"content-encoding", 16, HTTP_SEEN_CONDITION},
+    };
+    for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
+        if (size == known[i].size && http_same_nocase(name, known[i].name, size)) {
+            return known[i].bit;
+        }
+    }
+    return 0;
+}
+
 int http_field_apply(struct http_parser *parser, const char *data, const struct http_field *field)
 {
     const char *name = data + field->name_at;
@@ -184,6 +209,7 @@ int http_field_apply(struct http_parser *parser, const char *data, const struct 
     if (is_lookalike(name, size)) {
         return http_refuse(&parser->failure, 400, "header name resembles a framing field");
     }
+    parser->seen |= seen_bit(name, size);
     return HTTP_PARSE_DONE;
 }
 

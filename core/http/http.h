@@ -56,6 +56,14 @@ struct http_field {
     uint32_t value_size;
 };
 
+/* Fields that many handlers look for; `seen` tells without a search that one is not there. */
+enum {
+    HTTP_SEEN_ORIGIN = 1,
+    HTTP_SEEN_CONTENT_TYPE = 2,
+    HTTP_SEEN_CONDITION = 4, /* If-Match, If-None-Match, If-Range, Range, Content-Range or
+                                Content-Encoding. */
+};
+
 /* Read-only outside core/http. Sizes are 32 bits so that Lua reads them as plain numbers. */
 struct http_request {
     uint32_t generation;  /* Changes when the handle ends. */
@@ -71,12 +79,15 @@ struct http_request {
     const char *path;     /* Raw, of the target, without query; starts with "/", or is "*". */
     const char *query;    /* Raw, without "?". */
     const char *body;     /* Decoded body when is_complete. */
+    const char *host;     /* Value of Host. */
     const struct http_field *fields;
     uint32_t target_size;
     uint32_t path_size;
     uint32_t query_size; /* 0: no query, or an empty one. */
     uint32_t body_size;
+    uint32_t host_size; /* 0: HTTP/1.0 without Host. */
     uint32_t field_count;
+    uint32_t seen; /* HTTP_SEEN_* */
     uint32_t has_query;
     double body_expected; /* Content-Length; -1 for a chunked body; 0 without body. */
     double serial;        /* Counts the worker's requests from 1. */

@@ -109,7 +109,10 @@ static void publish_head(struct http_conn *conn, struct http_exchange *exchange)
     pub->query_size = parser->query_size;
     pub->has_query = (uint32_t)parser->has_query;
     pub->fields = exchange->fields;
+    pub->host = base + parser->host_at;
+    pub->host_size = parser->host_size;
     pub->field_count = parser->field_count;
+    pub->seen = parser->seen;
     pub->body = "";
     pub->body_expected = parser->is_chunked ? -1 : parser->content_length;
     pub->serial = ++conn->worker->serial;

@@ -51,6 +51,7 @@ struct http_parser {
     uint32_t start; /* 0, or 2 after an empty line in front. */
     uint32_t size;  /* Of the whole head, [0, size). */
     uint32_t field_count;
+    uint32_t seen; /* HTTP_SEEN_* */
     int method;
     int version_minor;
     int keep_alive;

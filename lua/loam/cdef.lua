@@ -81,6 +81,12 @@ struct http_field {
     uint32_t value_at;
     uint32_t value_size;
 };
+enum {
+    HTTP_SEEN_ORIGIN = 1,
+    HTTP_SEEN_IF_MATCH = 2,
+    HTTP_SEEN_IF_NONE_MATCH = 4,
+    HTTP_SEEN_CONTENT_TYPE = 8,
+};
 struct http_request {
     uint32_t generation;
     int method;
@@ -95,12 +101,15 @@ struct http_request {
     const char *path;
     const char *query;
     const char *body;
+    const char *host;
     const struct http_field *fields;
     uint32_t target_size;
     uint32_t path_size;
     uint32_t query_size;
     uint32_t body_size;
+    uint32_t host_size;
     uint32_t field_count;
+    uint32_t seen;
     uint32_t has_query;
     double body_expected;
     double serial;
