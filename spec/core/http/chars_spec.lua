@@ -1,6 +1,5 @@
 -- Byte classes: what is looked at eight bytes at a time agrees with the table, at every place.
 local cdef = require "spec.support.cdef"
-local ffi = require "ffi"
 local lib = require "spec.support.lib"
 
 cdef.load("http/chars.h")
