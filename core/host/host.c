@@ -166,6 +166,31 @@ int host_worker_wait(struct host *host, int index, struct loam_error *err)
     return rc;
 }
 
+static int count_running(const struct host *host) REQUIRES(host->mutex)
+{
+    int count = 0;
+    for (int i = 0; i < host->worker_count; i++) {
+        enum host_worker_state state = host->workers[i]->state;
+        count += state == HOST_WORKER_STARTING || state == HOST_WORKER_SERVING;
+    }
+    return count;
+}
+
+int host_end_wait(struct host *host, int timeout_ms)
+{
+    PRE(timeout_ms >= 0);
+    uint64_t until_ns = monotonic_ns() + (uint64_t)timeout_ms * 1000000;
+    mutex_lock(&host->mutex);
+    bool is_in_time = true;
+    int running = count_running(host);
+    while (running > 0 && is_in_time) {
+        is_in_time = cond_wait_until(&host->cond, &host->mutex, until_ns);
+        running = count_running(host);
+    }
+    mutex_unlock(&host->mutex);
+    return running;
+}
+
 int host_join(struct host *host)
 {
     int failed = 0;

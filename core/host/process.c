@@ -12,6 +12,7 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "base/check.h"
 #include "host/host_private.h"
@@ -59,6 +60,11 @@ void host_descriptors_raise(void)
         /* Without it connections_max is reached sooner, and said so. */
         (void)setrlimit(RLIMIT_NOFILE, &limit);
     }
+}
+
+void host_exit(int code)
+{
+    _exit(code);
 }
 
 double host_file_mtime(const char *path)

@@ -287,7 +287,9 @@ int host_worker_start(struct host *host,
     size_t config_size,
     struct loam_error *err);
 int host_worker_wait(struct host *host, int index, struct loam_error *err);
+int host_end_wait(struct host *host, int timeout_ms);
 int host_join(struct host *host);
+void host_exit(int code);
 struct host *host_worker_host(struct host_worker *worker);
 struct http_worker *host_worker_http(struct host_worker *worker);
 loam_db *host_worker_db(struct host_worker *worker);

@@ -14,6 +14,7 @@ local tls = require "loam.tls"
 local server = {}
 local SIGHUP, SIGINT, SIGTERM = 1, 2, 15
 local EXIT_FAILURE, EXIT_USAGE = 1, 2
+local END_GRACE_MS = 3000 -- Beyond the drain: commits on their way, and the workers' own end.
 
 local err = ffi.new("loam_error")
 
@@ -176,10 +177,27 @@ local function report_failures(self)
   end
 end
 
+-- A handler that never returns keeps its worker from ending, and the store from being closed: it
+-- may be in the middle of a call. What was acknowledged goes to the disk, then the process ends.
+local function abandon(self, running)
+  log.error(running, "of", self.worker_count, "workers do not end: a handler or timer of app.lua "
+    .. "does not return. The process ends without them")
+  if C.loam_sync(self.db, err) ~= 0 then
+    log.error("syncing the store: " .. last_error())
+  end
+  io.stdout:flush()
+  C.host_exit(EXIT_FAILURE)
+end
+
 -- Ends whatever has been started. Returns the exit code.
 local function stop(self, exit_code)
   if self.host then
-    C.host_stop(self.host, exit_code == 0 and self.values.stop_deadline_ms or 0)
+    local deadline_ms = exit_code == 0 and self.values.stop_deadline_ms or 0
+    C.host_stop(self.host, deadline_ms)
+    local running = C.host_end_wait(self.host, deadline_ms + END_GRACE_MS)
+    if running > 0 then
+      abandon(self, running)
+    end
     if C.host_join(self.host) > 0 then
       exit_code = EXIT_FAILURE
     end

@@ -51,6 +51,25 @@ describe("loam serve", function()
       assert.equal(0, s:stop("INT")) -- Within the time of wait_for(), not after 1000 s.
       connection:close()
     end)
+
+    it("comes even when a handler never returns, and loses no acknowledged write", function()
+      local s = start {
+        app = [[local app = require "loam.app"
+          app.get("/spin", function() log.warn("spinning") while true do end end)]],
+        flags = "--stop-deadline-ms 10ms --durability interval", workers = 2,
+      }
+      assert.equal(201, s:request("PUT", "/v1/kv/default/a", "1").status)
+      local connection = s:connect()
+      assert(connection:send(server.request_text("GET", "/spin")))
+      server.wait_for("the handler to spin", function() return s:log():find "spinning" end)
+
+      assert.equal(1, s:stop())
+
+      assert.matches("1 of 2 workers do not end", s:log())
+      connection:close()
+      local again = start { directory = s.directory }
+      assert.equal("1", again:request("GET", "/v1/kv/default/a").body)
+    end)
   end)
 
   describe("its start", function()
