@@ -83,9 +83,8 @@ struct http_field {
 };
 enum {
     HTTP_SEEN_ORIGIN = 1,
-    HTTP_SEEN_IF_MATCH = 2,
-    HTTP_SEEN_IF_NONE_MATCH = 4,
-    HTTP_SEEN_CONTENT_TYPE = 8,
+    HTTP_SEEN_CONTENT_TYPE = 2,
+    HTTP_SEEN_CONDITION = 4,
 };
 struct http_request {
     uint32_t generation;
