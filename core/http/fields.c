@@ -164,26 +164,24 @@ static bool is_lookalike(const char *name, size_t size)
 /* Fields that handlers ask for on every request. */
 static uint32_t seen_bit(const char *name, size_t size)
 {
-    static const struct {
-        const char *name;
-        uint8_t size;
-        uint8_t bit;
-    } known[] = {
-        {"origin", 6, HTTP_SEEN_ORIGIN},
-        {"content-type", 12, HTTP_SEEN_CONTENT_TYPE},
-        {"range", 5, HTTP_SEEN_CONDITION},
-        {"if-match", 8, HTTP_SEEN_CONDITION},
-        {"if-range", 8, HTTP_SEEN_CONDITION},
-        {"if-none-match", 13, HTTP_SEEN_CONDITION},
-        {"content-range", 13, HTTP_SEEN_CONDITION},
-        {"content-encoding", 16, HTTP_SEEN_CONDITION},
-    };
-    for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
-        if (size == known[i].size && http_same_nocase(name, known[i].name, size)) {
-            return known[i].bit;
-        }
+#define IS(word) http_same_nocase(name, (word), sizeof(word) - 1)
+    switch (size) {
+    case 5:
+        return IS("range") ? HTTP_SEEN_CONDITION : 0;
+    case 6:
+        return IS("origin") ? HTTP_SEEN_ORIGIN : 0;
+    case 8:
+        return IS("if-match") || IS("if-range") ? HTTP_SEEN_CONDITION : 0;
+    case 12:
+        return IS("content-type") ? HTTP_SEEN_CONTENT_TYPE : 0;
+    case 13:
+        return IS("if-none-match") || IS("content-range") ? HTTP_SEEN_CONDITION : 0;
+    case 16:
+        return IS("content-encoding") ? HTTP_SEEN_CONDITION : 0;
+    default:
+        return 0;
     }
-    return 0;
+#undef IS
 }
 
 int http_field_apply(struct http_parser *parser, const char *data, const struct http_field *field)
