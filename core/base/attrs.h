@@ -14,6 +14,7 @@
 #define LIKELY(x)         __builtin_expect(!!(x), 1)
 #define UNLIKELY(x)       __builtin_expect(!!(x), 0)
 #define NOINLINE          __attribute__((noinline))
+#define ALWAYS_INLINE     inline __attribute__((always_inline))
 #define UNUSED            __attribute__((unused))
 #define CACHE_LINE        64
 #define CACHE_ALIGNED     __attribute__((aligned(CACHE_LINE)))

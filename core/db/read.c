@@ -77,47 +77,43 @@ static void fill_meta(const struct entry *entry, struct loam_meta *meta)
     };
 }
 
-/* Where the bytes of a value go. */
-struct destination {
-    loam_buffer *value; /* NULL: nowhere. */
-    bool is_fixed;      /* Never grown. */
-};
-
-static int
-copy_value(const struct destination *to, const struct entry *entry, struct loam_error *err)
+/* Copies a value into what is grown, or only as far as its capacity goes. */
+static ALWAYS_INLINE int
+copy_value(loam_buffer *value, bool is_fixed, const struct entry *entry, struct loam_error *err)
 {
-    if (to->value == NULL) {
-        return LOAM_OK;
-    }
     size_t size = entry->value.size;
-    if (!to->is_fixed) {
-        return buf_assign(to->value, entry->value.data, size, err);
+    if (!is_fixed) {
+        return buf_assign(value, entry->value.data, size, err);
     }
-    if (size > to->value->capacity) {
+    if (size > value->capacity) {
         return LOAM_TOO_LARGE;
     }
     if (size > 0) {
-        memcpy(to->value->data, entry->value.data, size);
+        memcpy(value->data, entry->value.data, size);
     }
-    to->value->size = size;
+    value->size = size;
     return LOAM_OK;
 }
 
-static int read_row(struct loam_db *db,
-                    struct slice key,
-                    const struct loam_snapshot *snapshot,
-                    const struct destination *to,
-                    struct loam_meta *meta,
-                    struct loam_error *err)
+/* Both users are hot: each has a copy without the other one's branches. */
+static ALWAYS_INLINE int read_row(struct loam_db *db,
+                                  const struct stored_key *stored,
+                                  const struct loam_snapshot *snapshot,
+                                  loam_buffer *value,
+                                  bool is_fixed,
+                                  struct loam_meta *meta,
+                                  struct loam_error *err)
 {
     struct read_shard *shard = NULL;
     bool is_timed = count_get(db, &shard);
     uint64_t start = UNLIKELY(is_timed) ? monotonic_ns() : 0;
     struct entry entry;
     epoch_enter();
-    int rc = lookup(db, state_get(db), key, snapshot, &entry, NULL, err);
+    int rc = lookup(db, state_get(db), stored->slice, snapshot, &entry, NULL, err);
     if (LIKELY(rc == LOAM_OK)) {
-        rc = copy_value(to, &entry, err);
+        if (value != NULL) {
+            rc = copy_value(value, is_fixed, &entry, err);
+        }
         if (meta != NULL) {
             fill_meta(&entry, meta);
         }
@@ -143,8 +139,7 @@ int loam_get_entry(loam_db *db,
 {
     struct stored_key stored;
     TRY(stored_key_init(&stored, bucket, key, key_size, err));
-    struct destination to = {.value = value};
-    int rc = read_row(db, stored.slice, snapshot, &to, meta, err);
+    int rc = read_row(db, &stored, snapshot, value, false, meta, err);
     stored_key_deinit(&stored);
     return rc;
 }
@@ -161,8 +156,7 @@ int loam_get_into(loam_db *db,
     PRE(place != NULL && (place->data != NULL || place->capacity == 0));
     struct stored_key stored;
     TRY(stored_key_init(&stored, bucket, key, key_size, err));
-    struct destination to = {.value = place, .is_fixed = true};
-    int rc = read_row(db, stored.slice, snapshot, &to, meta, err);
+    int rc = read_row(db, &stored, snapshot, place, true, meta, err);
     stored_key_deinit(&stored);
     return rc;
 }
