@@ -89,8 +89,8 @@ int host_worker_start(struct host *host,
                       struct loam_error *err);
 /* Waits until the worker serves, or has failed: SCRIPT with its one line. Thread: main */
 int host_worker_wait(struct host *host, int index, struct loam_error *err);
-/* Waits until no worker runs any more, for timeout_ms at most. Returns how many still run: those can
- * only be left behind, with host_exit(). Thread: main */
+/* Waits until no worker runs any more, for timeout_ms at most. Returns how many still run: those
+ * can only be left behind, with host_exit(). Thread: main */
 int host_end_wait(struct host *host, int timeout_ms);
 /* Waits for the end of all workers. Returns how many ended by a failure. Thread: main */
 int host_join(struct host *host);
