@@ -14,7 +14,8 @@ local cdef = require "scripts.lib.cdef"
 local HEADERS = {
   { "http/limits.h", "struct http_limits" },
   { "http/tls.h", "struct http_tls_options" },
-  { "http/http.h", "struct http_request" },
+  { "http/request.h", "struct http_request" },
+  { "http/http.h", "struct http_event" },
   { "host/host.h", "struct host_task" },
   { "host/json_text.h", "enum host_rows_flag" },
   { "host/conditions.h", "struct host_conditions" },

@@ -65,7 +65,6 @@ end
 
 if not is_known("struct http_request") then
   ffi.cdef [[
-struct http_worker;
 enum {
     HTTP_GET = 1,
     HTTP_HEAD = 2,
@@ -131,6 +130,12 @@ int http_request_buffer(struct http_request *request, uint32_t generation, doubl
 int http_request_stream(struct http_request *request, uint32_t generation, double body_max);
 int http_request_consume(struct http_request *request, uint32_t generation);
 int http_request_release(struct http_request *request, uint32_t generation);
+]]
+end
+
+if not is_known("struct http_event") then
+  ffi.cdef [[
+struct http_worker;
 enum {
     HTTP_EVENT_REQUEST = 1,
     HTTP_EVENT_HEAD = 2,
