@@ -23,6 +23,8 @@
     X(CURRENT_SYNC)       /* CURRENT's bytes are durable before it gets its name. */               \
     X(CURRENT_DIR_SYNC)   /* The new CURRENT is durable before the old manifest goes. */           \
     X(POISON)             /* After a failed log or manifest write nothing is written. */           \
+    X(WAL_TAKE_BACK)      /* A failed log write is cut off before it is called not committed. */   \
+    X(MANIFEST_TAKE_BACK) /* So is a failed edit. */                                               \
     X(PUBLISH_AFTER_SYNC) /* A sync write is seen only once it is durable. */                      \
     X(CONTEXT_CHECKSUM)   /* Checksums cover file and offset. */                                   \
     X(TOMBSTONE_RULE)     /* A delete stays while it hides something. */                           \

@@ -62,6 +62,14 @@ int loam_fail(struct loam_error *err,
     return code;
 }
 
+void error_unknown(struct loam_error *err)
+{
+    if (err != NULL) {
+        error_prefix(err, "outcome unknown until the store is reopened");
+        err->code = LOAM_UNKNOWN_OUTCOME;
+    }
+}
+
 void error_prefix(struct loam_error *err, const char *format, ...)
 {
     if (err == NULL) {

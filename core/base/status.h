@@ -52,6 +52,8 @@ NOINLINE int loam_fail(struct loam_error *err,
                        ...) PRINTF_LIKE(6, 7);
 /* Puts "<context>: " in front of the text. Keeps code and origin. err may be NULL. */
 void error_prefix(struct loam_error *err, const char *format, ...) PRINTF_LIKE(2, 3);
+/* Makes the error UNKNOWN_OUTCOME, and its text say so. err may be NULL. */
+void error_unknown(struct loam_error *err);
 /* ffi: end */
 
 #define fail(err, code, ...) fail_errno(err, code, 0, __VA_ARGS__)

@@ -42,7 +42,7 @@ void background_report(struct loam_db *db,
                        int code,
                        const struct loam_error *cause)
 {
-    static const char *const names[WORK_KIND_COUNT] = {"flush", "compaction"};
+    static const char *const names[WORK_KIND_COUNT] = {"flush", "compaction", "the log"};
     mutex_lock(&db->mu);
     struct work_state *work = &db->background[kind];
     bool is_news = work->code != code;
@@ -80,7 +80,7 @@ static int flush_wait(struct loam_db *db, struct loam_error *err)
             rc = db->background[WORK_FLUSH].code;
             break;
         }
-        if (version_set_failed(db->versions, err)) {
+        if (db_cannot_install(db, err)) {
             rc = LOAM_READ_ONLY;
             break;
         }

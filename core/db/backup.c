@@ -119,7 +119,8 @@ static int copy_files(struct making *making, struct loam_error *err)
         const struct file_sum sum = {meta->size, meta->hash};
         TRY(keep(making, FILE_TABLE, meta->number, &sum, err));
     }
-    uint64_t number = version_set_next_file(making->db->versions);
+    uint64_t number = 0;
+    TRY(version_set_next_file(making->db->versions, &number, err));
     char name[FILE_NAME_SIZE];
     struct file_sum sum = {0};
     file_name_make(FILE_MANIFEST, number, name);

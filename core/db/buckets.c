@@ -103,6 +103,17 @@ static void fill_info(const struct bucket_meta *meta, struct loam_bucket_info *o
     memcpy(out->name, meta->name.data, meta->name.size);
 }
 
+/* The code of a change of the manifest: a failed sync leaves open whether the change is there. */
+static int outcome_of(struct loam_db *db, int rc, struct loam_error *err)
+{
+    bool is_of_disk = rc == LOAM_IO || rc == LOAM_NO_SPACE;
+    if (!is_of_disk || !db_poison_if_lost(db)) {
+        return rc;
+    }
+    error_unknown(err);
+    return LOAM_UNKNOWN_OUTCOME;
+}
+
 static int bucket_create(struct loam_db *db,
                          const char *name,
                          const loam_bucket_options *options,
@@ -124,7 +135,7 @@ static int bucket_create(struct loam_db *db,
         }
     }
     mutex_unlock(&db->bucket_mu);
-    return rc;
+    return outcome_of(db, rc, err);
 }
 
 int loam_bucket_open(loam_db *db,
@@ -164,7 +175,7 @@ int loam_bucket_drop(loam_db *db, const char *name, loam_error *err)
         KEEP_FIRST(rc, rc == LOAM_OK ? buckets_publish(db, err) : LOAM_OK);
     }
     mutex_unlock(&db->bucket_mu);
-    return rc;
+    return outcome_of(db, rc, err);
 }
 
 static int name_cmp(const void *a, const void *b)
@@ -201,7 +212,8 @@ int loam_content_type_id(
             return fail(err, LOAM_INVALID, "content type has a byte outside printable ASCII");
         }
     }
-    return version_set_content_type(db->versions, slice_make(name, name_size), id, err);
+    int rc = version_set_content_type(db->versions, slice_make(name, name_size), id, err);
+    return outcome_of(db, rc, err);
 }
 
 const char *loam_content_type_name(loam_db *db, uint32_t id)

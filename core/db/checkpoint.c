@@ -40,7 +40,8 @@ fill(struct pin *pin, struct new_dir *made, struct progress *progress, struct lo
     TRY(bring_tables(pin, made->dir, progress, err));
     TRY(pin_write_rows(pin, made->dir, err));
     TRY(env_dir_sync(made->dir, err));
-    uint64_t number = version_set_next_file(pin->db->versions);
+    uint64_t number = 0;
+    TRY(version_set_next_file(pin->db->versions, &number, err));
     TRY(pin_write_manifest(pin, made->dir, number, err));
     TRY(current_write(made->dir, number, err));
     size_t count = manifest_edit_get(pin->target).tables_added_count;

@@ -7,7 +7,7 @@
 #include "db/db.h"
 #include "db/group.h"
 
-enum { GROUP_BYTES_MAX = 1 << 20, GROUP_TICKETS_MAX = 1024 };
+enum { GROUP_BYTES_MAX = 1 << 20, GROUP_TICKETS_MAX = 1024, PROBE_NS = 1000000000 };
 
 int ticket_init(struct ticket *ticket,
                 struct loam_db *db,
@@ -172,6 +172,43 @@ static void sync_interval(struct loam_db *db)
     DISCARD(commit_run(db, &ticket)); /* A failure poisons the handle; nobody waits for this one. */
 }
 
+/* Begins another log behind one that failed. */
+static void probe_log(struct loam_db *db)
+{
+    struct loam_outcome outcome = {0};
+    struct ticket ticket = {.wants_rotation = true, .durability = LOAM_OS, .outcome = &outcome};
+    DISCARD(commit_run(db, &ticket)); /* A failure has asked for the next probe. */
+}
+
+void commit_probe_later(struct loam_db *db)
+{
+    struct commit *commit = &db->commit;
+    mutex_lock(&commit->mu);
+    if (commit->probe_due_ns == 0) {
+        commit->probe_due_ns = monotonic_ns() + PROBE_NS;
+        cond_signal(&commit->thread_wake);
+    }
+    mutex_unlock(&commit->mu);
+}
+
+static bool is_due(uint64_t at_ns)
+{
+    return at_ns != 0 && monotonic_ns() >= at_ns;
+}
+
+static void wait_for_work(struct commit *commit) REQUIRES(commit->mu)
+{
+    uint64_t until = commit->sync_due_ns;
+    if (until == 0 || (commit->probe_due_ns != 0 && commit->probe_due_ns < until)) {
+        until = commit->probe_due_ns;
+    }
+    if (until != 0) {
+        (void)cond_wait_until(&commit->thread_wake, &commit->mu, until);
+    } else {
+        cond_wait(&commit->thread_wake, &commit->mu);
+    }
+}
+
 void *commit_thread_run(void *argument)
 {
     struct loam_db *db = argument;
@@ -181,17 +218,20 @@ void *commit_thread_run(void *argument)
         if (commit->head != NULL && !commit->has_leader) {
             commit->has_leader = true;
             lead(db, NULL);
-        } else if (commit->sync_due_ns != 0 && monotonic_ns() >= commit->sync_due_ns) {
+        } else if (is_due(commit->sync_due_ns)) {
             commit->sync_due_ns = 0;
             mutex_unlock(&commit->mu);
             sync_interval(db);
             mutex_lock(&commit->mu);
         } else if (commit->is_stopping && commit->head == NULL) {
             break;
-        } else if (commit->sync_due_ns != 0) {
-            (void)cond_wait_until(&commit->thread_wake, &commit->mu, commit->sync_due_ns);
+        } else if (is_due(commit->probe_due_ns)) {
+            commit->probe_due_ns = 0;
+            mutex_unlock(&commit->mu);
+            probe_log(db);
+            mutex_lock(&commit->mu);
         } else {
-            cond_wait(&commit->thread_wake, &commit->mu);
+            wait_for_work(commit);
         }
     }
     mutex_unlock(&commit->mu);

@@ -10,8 +10,9 @@
  *           -> publish -> wake         the outcome of a group is copied to every member before any
  * of them wakes
  *
- * A failed log write or sync poisons the handle: the group's outcome is unknown, later writes are
- * refused, nothing is retried.
+ * A failed log write is taken back: none of the group is committed, and the next write begins a new
+ * log. A failed sync, or a write that cannot be taken back, poisons the handle: the group's outcome
+ * is unknown, later writes are refused, nothing is retried.
  */
 #ifndef LOAM_DB_COMMIT_H
 #define LOAM_DB_COMMIT_H
@@ -58,12 +59,15 @@ struct commit {
     bool is_stopping PROTECTED_BY(mu);
     uint64_t
         sync_due_ns PROTECTED_BY(mu); /* When un-synced interval writes must be synced; 0 = none. */
+    uint64_t probe_due_ns PROTECTED_BY(mu); /* When a log that failed is tried again; 0 = never. */
 
     /* Leader only (or open and close, when nobody else is there). */
     struct wal_writer *wal; /* NULL between a seal and the next log. */
     struct wal_link link;   /* Of the log before, once sealed. */
     uint64_t wal_number;
     uint64_t wal_limit;        /* Bytes the log may have. */
+    bool is_failing;           /* The last write did not reach the log; health tells. */
+    bool must_rotate;          /* The log takes no more records: the next write begins another. */
     struct memtable *memtable; /* The active one; the state holds the reference. */
     uint64_t next_seq;
     struct overlay overlay; /* Rows of the group that is being resolved. */
@@ -79,6 +83,8 @@ void commit_enqueue(struct loam_db *db, struct ticket *ticket);
 bool commit_is_idle(struct loam_db *db);
 /* Body of the commit thread: leads for asynchronous tickets, syncs interval writes. */
 void *commit_thread_run(void *argument);
+/* The commit thread will try to begin another log, so that the store recovers without a write. */
+void commit_probe_later(struct loam_db *db);
 /* Makes the thread leave once the queue is empty. */
 void commit_stop(struct loam_db *db);
 /* Fills durability and deadline of a ticket from options (NULL = defaults). Errors: INVALID. */

@@ -134,9 +134,9 @@ static int on_progress(void *owner, uint64_t bytes_written)
     return LOAM_OK;
 }
 
-static uint64_t next_file(void *owner)
+static int next_file(void *owner, uint64_t *number, struct loam_error *err)
 {
-    return version_set_next_file(((struct compacting *)owner)->db->versions);
+    return version_set_next_file(((struct compacting *)owner)->db->versions, number, err);
 }
 
 static bool bucket_is_live(void *owner, uint32_t bucket)
@@ -175,17 +175,6 @@ static int merge_runs(struct compacting *work, struct compaction_job *job, struc
     return rc;
 }
 
-/* Makes an edit durable and current; a manifest that failed poisons the handle. */
-static int apply_edit(struct loam_db *db, const struct manifest_edit *edit, struct loam_error *err)
-{
-    int rc = version_set_apply(db->versions, edit, err);
-    struct loam_error cause;
-    if (rc != LOAM_OK && version_set_failed(db->versions, &cause)) {
-        db_poison(db, &cause);
-    }
-    return rc;
-}
-
 static int fill_edit(const struct compacting *work,
                      const struct compaction_job *job,
                      struct manifest_edit *edit,
@@ -215,7 +204,10 @@ install(struct compacting *work, const struct compaction_job *job, struct loam_e
         rc = env_dir_sync(work->db->dir, err); /* The names of the outputs, before the edit. */
     }
     if (rc == LOAM_OK) {
-        rc = apply_edit(work->db, edit, err);
+        rc = version_set_apply(work->db->versions, edit, err);
+    }
+    if (rc != LOAM_OK) {
+        DISCARD(db_poison_if_lost(work->db));
     }
     manifest_edit_free(edit);
     return rc;
@@ -332,7 +324,7 @@ void *compaction_thread_run(void *argument)
     while (!db->is_closing) {
         struct compacting work;
         struct loam_error cause;
-        if (version_set_failed(db->versions, &cause)) {
+        if (db_cannot_install(db, &cause)) {
             refuse_job(db, &cause);
             (void)cond_wait_until(&db->compact_wake, &db->mu, monotonic_ns() + IDLE_NS);
         } else if (begin(db, &work)) {

@@ -64,7 +64,7 @@ struct CACHE_ALIGNED read_shard {
 };
 
 /* How a kind of background work fares. */
-enum work_kind { WORK_FLUSH, WORK_COMPACTION, WORK_KIND_COUNT };
+enum work_kind { WORK_FLUSH, WORK_COMPACTION, WORK_LOG, WORK_KIND_COUNT };
 struct work_state {
     int code;                /* Of the last attempt: LOAM_OK, or why it failed. */
     struct loam_error error; /* Meaningful while code is a failure. */
@@ -151,6 +151,10 @@ struct loam_db {
 /* Makes the handle read-only for good and keeps the first cause; later calls change nothing.
  * Thread: any */
 void db_poison(struct loam_db *db, const struct loam_error *cause);
+/* Whether manifest or directory have failed for good, so that nothing can be installed any more. */
+bool db_cannot_install(struct loam_db *db, struct loam_error *cause);
+/* Asked after a failure: poisons the handle when that is so, and says whether. */
+bool db_poison_if_lost(struct loam_db *db);
 /* READ_ONLY with the first cause, or LOAM_OK. */
 NODISCARD int db_check_writable(struct loam_db *db, struct loam_error *err);
 

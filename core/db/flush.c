@@ -16,10 +16,10 @@
 
 enum { IDLE_NS = 1000000000, RETRY_NS = 500000000 };
 
-static uint64_t next_file(void *owner)
+static int next_file(void *owner, uint64_t *number, struct loam_error *err)
 {
     struct loam_db *db = owner;
-    return version_set_next_file(db->versions);
+    return version_set_next_file(db->versions, number, err);
 }
 
 static bool bucket_is_live(void *owner, uint32_t bucket)
@@ -108,11 +108,8 @@ int flush_build(struct loam_db *db,
 {
     PRE(count >= 1 && count <= IMMUTABLE_COUNT_MAX + 1);
     struct memtable_iter iters[IMMUTABLE_COUNT_MAX + 1];
-    job->run_order = version_set_next_file(db->versions);
+    TRY(version_set_next_file(db->versions, &job->run_order, err));
     job->log_number = memtable_log_number(memtables[0]);
-    if (job->run_order == 0) {
-        return fail(err, LOAM_READ_ONLY, "file numbers are used up");
-    }
     TRY(build(memtables, count, iters, job, err));
     /* Names first, then the edit that mentions them. */
     return GUARD(FLUSH_DIR_SYNC) ? env_dir_sync(db->dir, err) : LOAM_OK;
@@ -150,10 +147,6 @@ static int install(struct loam_db *db,
     }
     if (rc == LOAM_OK) {
         rc = version_set_apply(db->versions, edit, err);
-        struct loam_error cause;
-        if (rc != LOAM_OK && version_set_failed(db->versions, &cause)) {
-            db_poison(db, &cause);
-        }
     }
     manifest_edit_free(edit);
     return rc;
@@ -176,8 +169,11 @@ int flush_memtables(struct loam_db *db,
     if (rc == LOAM_OK) {
         rc = install(db, &job, memtable_seq_max(memtables[0]), logs, log_count, err);
     }
-    /* After a failed manifest write the edit may be on disk all the same: then its files must stay.
-     */
+    if (rc != LOAM_OK) {
+        DISCARD(db_poison_if_lost(db));
+    }
+    /* After a failed sync of the manifest the edit may be on disk all the same: then its files must
+     * stay. */
     if (rc != LOAM_OK && !version_set_failed(db->versions, NULL)) {
         job_remove_outputs(db, &job);
     }
@@ -251,8 +247,7 @@ void *flush_thread_run(void *argument)
     struct loam_db *db = argument;
     mutex_lock(&db->mu);
     while (!db->is_closing) {
-        bool can_flush =
-            state_get(db)->immutable_count > 0 && !version_set_failed(db->versions, NULL);
+        bool can_flush = state_get(db)->immutable_count > 0 && !db_cannot_install(db, NULL);
         if (can_flush) {
             flush_waiting(db);
         } else {

@@ -13,7 +13,7 @@
 #include "base/check.h"
 #include "base/guard.h"
 #include "base/limits.h"
-#include "db/db.h"
+#include "db/background.h"
 #include "disk/ops.h"
 
 void ticket_decide(struct ticket *ticket, int code, const struct loam_error *cause)
@@ -41,8 +41,37 @@ static void poison_group(struct loam_db *db, struct ticket *first, const struct 
 {
     db_poison(db, cause);
     struct loam_error unknown = *cause;
-    error_prefix(&unknown, "outcome unknown until the store is reopened");
+    error_unknown(&unknown);
     decide_rest(first, LOAM_UNKNOWN_OUTCOME, &unknown);
+}
+
+/* Nothing of the group is in log or memtable. */
+static void refuse_group(struct loam_db *db, struct ticket *first, const struct loam_error *cause)
+{
+    struct loam_error refused = *cause;
+    if (atomic_load_explicit(&db->is_read_only, memory_order_relaxed)) {
+        refused.code = db_check_writable(db, &refused);
+    } else if (cause->code == LOAM_IO || cause->code == LOAM_NO_SPACE) {
+        db->commit.is_failing = true;
+        background_report(db, WORK_LOG, cause->code, cause);
+        commit_probe_later(db);
+        error_prefix(&refused, "not committed");
+        space_explain(db, &refused);
+    }
+    decide_rest(first, refused.code, &refused);
+}
+
+/* The numbers of the group are not given out again; those of before are durable with the cut. */
+static void write_failed(struct loam_db *db, struct ticket *first, const struct loam_error *cause)
+{
+    if (wal_writer_has_failed(db->commit.wal)) {
+        poison_group(db, first, cause);
+        return;
+    }
+    db->commit.must_rotate = true;
+    uint64_t visible = atomic_load_explicit(&db->visible_seq, memory_order_relaxed);
+    atomic_store_explicit(&db->durable_seq, visible, memory_order_release);
+    refuse_group(db, first, cause);
 }
 
 static int
@@ -279,8 +308,13 @@ static void commit_group(struct loam_db *db, struct ticket *first)
     uint64_t framed = frame(db, first);
     if (framed > 0) {
         uint64_t before = wal_writer_size(commit->wal);
-        if (wal_writer_write(commit->wal, &err) != LOAM_OK ||
-            insert_group(db, first, &err) != LOAM_OK) {
+        if (wal_writer_write(commit->wal, &err) != LOAM_OK) {
+            write_failed(db, first, &err);
+            return;
+        }
+        /* Out of memory: the log has the rows, the memtable a part of them. Nobody sees that part,
+         * as nothing is published any more. */
+        if (insert_group(db, first, &err) != LOAM_OK) {
             poison_group(db, first, &err);
             return;
         }
@@ -315,14 +349,14 @@ void group_process(struct loam_db *db, struct ticket *first)
         return; /* Above all after a poison: publishing would show rows whose outcome is unknown. */
     }
     int rc = LOAM_OK;
-    if (is_rotation && memtable_count(db->commit.memtable) > 0) {
+    if (is_rotation && (memtable_count(db->commit.memtable) > 0 || db->commit.is_failing)) {
         rc = room_rotate(db, first, 0, &err);
     }
     if (rc == LOAM_OK) {
         rc = room_make(db, first, bytes, &err);
     }
     if (rc != LOAM_OK) {
-        decide_rest(first, rc, &err);
+        refuse_group(db, first, &err);
     } else if (db->commit.wal != NULL) {
         commit_group(db, first);
     }

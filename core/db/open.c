@@ -301,8 +301,12 @@ static int check_children(struct loam_db *db, struct loam_error *err)
  * makes the next open fast. */
 static int close_log(struct loam_db *db, struct loam_error *err)
 {
-    TRY(wal_writer_seal(db->commit.wal, err));
-    int rc = wal_writer_close(db->commit.wal, err);
+    int rc = wal_writer_seal(db->commit.wal, err);
+    if (rc != LOAM_OK && wal_writer_is_spent(db->commit.wal) &&
+        !wal_writer_has_failed(db->commit.wal)) {
+        rc = LOAM_OK; /* Without its end record; every record is durable. */
+    }
+    KEEP_FIRST(rc, wal_writer_close(db->commit.wal, rc == LOAM_OK ? err : NULL));
     db->commit.wal = NULL;
     TRY(rc);
     struct read_state *state = state_get(db);
@@ -334,32 +338,4 @@ int loam_close(loam_db *db, loam_error *err)
     }
     KEEP_FIRST(rc, handle_free(db, rc == LOAM_OK ? err : NULL));
     return rc;
-}
-
-void db_poison(struct loam_db *db, const struct loam_error *cause)
-{
-    bool is_first = false;
-    mutex_lock(&db->mu);
-    if (!atomic_load_explicit(&db->is_read_only, memory_order_relaxed) && GUARD(POISON)) {
-        db->poison = *cause;
-        is_first = true;
-        /* Release: whoever sees it also sees the cause, under mu. */
-        atomic_store_explicit(&db->is_read_only, true, memory_order_release);
-    }
-    cond_broadcast(&db->progress);
-    mutex_unlock(&db->mu);
-    if (is_first) {
-        log_ring_add(&db->log, LOAM_LOG_ERROR, "read-only from now on: %s", cause->text);
-    }
-}
-
-int db_check_writable(struct loam_db *db, struct loam_error *err)
-{
-    if (LIKELY(!atomic_load_explicit(&db->is_read_only, memory_order_acquire))) {
-        return LOAM_OK;
-    }
-    mutex_lock(&db->mu);
-    struct loam_error cause = db->poison;
-    mutex_unlock(&db->mu);
-    return fail(err, LOAM_READ_ONLY, "the store is read-only: %s", cause.text);
 }

@@ -141,10 +141,10 @@ static bool bucket_is_pinned(void *owner, uint32_t bucket)
     return false;
 }
 
-static uint64_t next_file(void *owner)
+static int next_file(void *owner, uint64_t *number, struct loam_error *err)
 {
     const struct pin *pin = owner;
-    return version_set_next_file(pin->db->versions);
+    return version_set_next_file(pin->db->versions, number, err);
 }
 
 static int run_job(struct pin *pin, struct iter **children, size_t count, struct loam_error *err)
@@ -168,6 +168,8 @@ static int write_tables(struct pin *pin, struct env_dir *dir, struct loam_error 
 {
     struct memtable_iter iters[IMMUTABLE_COUNT_MAX + 1];
     struct iter *children[IMMUTABLE_COUNT_MAX + 1];
+    uint64_t run = 0;
+    TRY(version_set_next_file(pin->db->versions, &run, err));
     size_t count = add_iter(pin, pin->state->active, iters, 0);
     for (size_t i = 0; i < pin->state->immutable_count; i++) {
         count = add_iter(pin, pin->state->immutable[i], iters, count);
@@ -180,7 +182,7 @@ static int write_tables(struct pin *pin, struct env_dir *dir, struct loam_error 
     pin->job.owner = pin;
     pin->job.next_file = next_file;
     pin->job.bucket_is_live = bucket_is_pinned;
-    pin->job.run_order = version_set_next_file(pin->db->versions);
+    pin->job.run_order = run;
     int rc = count == 0 ? LOAM_OK : run_job(pin, children, count, err);
     for (size_t i = 0; i < count; i++) {
         iter_free(children[i]);

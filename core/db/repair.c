@@ -88,10 +88,11 @@ int repair_note_row(struct repair *repair, const struct entry *entry, struct loa
 
 /* ---- Writing ---- */
 
-static uint64_t next_file(void *owner)
+static int next_file(void *owner, uint64_t *number, struct loam_error *err UNUSED)
 {
     struct repair *repair = owner;
-    return repair->next_file++;
+    *number = repair->next_file++;
+    return LOAM_OK;
 }
 
 static bool keep_bucket(void *owner UNUSED, uint32_t bucket UNUSED)

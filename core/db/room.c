@@ -105,7 +105,7 @@ wait_for_flush(struct loam_db *db, struct ticket *first, bool *has_room, struct 
         if (db->background[WORK_FLUSH].code != LOAM_OK) {
             *err = db->background[WORK_FLUSH].error;
             error_prefix(err, "no room for writes, the memtable cannot be flushed");
-            rc = db->background[WORK_FLUSH].code == LOAM_NO_SPACE ? LOAM_NO_SPACE : LOAM_STALLED;
+            rc = err->code = err->code == LOAM_NO_SPACE ? LOAM_NO_SPACE : LOAM_STALLED;
             break;
         }
         uint32_t wait_ms = predicted_wait_ms(db);
@@ -147,7 +147,7 @@ int room_make(struct loam_db *db, struct ticket *first, size_t bytes, struct loa
     }
     bool is_full = memtable_bytes(commit->memtable) >= db->options.memtable_bytes;
     bool is_empty = memtable_count(commit->memtable) == 0;
-    if (commit->wal != NULL && !is_full &&
+    if (commit->wal != NULL && !commit->must_rotate && !is_full &&
         (is_empty || wal_writer_size(commit->wal) + bytes <= commit->wal_limit)) {
         return LOAM_OK;
     }

@@ -7,7 +7,10 @@
  *
  * So no write is ever acknowledged out of a log before everything in the logs before it is durable:
  * logs have no holes. A failed create (disk full) leaves the old log sealed and commit.wal NULL;
- * the next write tries again.
+ * the next write tries again, as after an end record that could not be written.
+ *
+ * A log that holds no record - its first write failed - is not sealed but replaced: the edit that
+ * names the next one removes it. So failing writes do not pile up logs.
  */
 #include <inttypes.h>
 
@@ -26,6 +29,10 @@ static int seal(struct loam_db *db, struct loam_error *err)
         return LOAM_OK;
     }
     int rc = wal_writer_seal(commit->wal, err);
+    if (rc != LOAM_OK && !wal_writer_has_failed(commit->wal)) {
+        commit->must_rotate = true;
+        return rc; /* Nothing of it is on the disk: the next write seals again. */
+    }
     if (rc == LOAM_OK) {
         commit->link = wal_writer_link(commit->wal);
         atomic_store_explicit(&db->durable_seq, commit->next_seq - 1, memory_order_release);
@@ -51,36 +58,39 @@ static uint64_t allocation(struct loam_db *db, uint64_t bytes_min)
     return wanted > needed ? wanted : needed;
 }
 
+/* Of a log that did not come to be. */
+static void remove_log(struct loam_db *db, uint64_t number)
+{
+    char name[FILE_NAME_SIZE];
+    file_name_make(FILE_WAL, number, name);
+    DISCARD(env_remove(db->dir, name, NULL)); /* An orphan otherwise: swept at the next open. */
+}
+
 int log_begin(struct loam_db *db,
               uint64_t bytes_min,
               struct manifest_edit *edit,
               struct loam_error *err)
 {
     struct commit *commit = &db->commit;
-    uint64_t number = version_set_next_file(db->versions);
-    if (number == 0) {
-        return fail(err, LOAM_READ_ONLY, "file numbers are used up");
-    }
+    uint64_t number = 0;
+    TRY(version_set_next_file(db->versions, &number, err));
     uint64_t limit = allocation(db, bytes_min);
     struct wal_writer *wal = NULL;
     int rc = wal_writer_open(db->dir, number, &db->tables.id, &commit->link, limit, &wal, err);
     if (rc != LOAM_OK) {
-        char name[FILE_NAME_SIZE];
-        file_name_make(FILE_WAL, number, name);
-        DISCARD(env_remove(db->dir, name,
-                           NULL)); /* An orphan otherwise; the first error is what counts. */
+        remove_log(db, number);
         return rc;
     }
     rc = manifest_edit_add_log(edit, number, err);
     if (rc == LOAM_OK) {
         manifest_edit_set_last_seq(edit, commit->next_seq - 1);
         rc = version_set_apply(db->versions, edit, err);
-        if (rc != LOAM_OK) {
-            db_poison(db, err);
-        }
     }
     if (rc != LOAM_OK) {
         DISCARD(wal_writer_close(wal, NULL));
+        if (!version_set_failed(db->versions, NULL)) {
+            remove_log(db, number); /* Else the edit may be durable, and names it. */
+        }
         return rc;
     }
     commit->wal = wal;
@@ -89,22 +99,56 @@ int log_begin(struct loam_db *db,
     return LOAM_OK;
 }
 
-int rotate(struct loam_db *db, uint64_t wal_bytes_min, struct loam_error *err)
+/* Puts a log in the place of the present one, which holds no record. */
+static int replace_log(struct loam_db *db, uint64_t bytes_min, struct loam_error *err)
+{
+    struct commit *commit = &db->commit;
+    struct wal_writer *old = commit->wal;
+    uint64_t old_number = commit->wal_number;
+    struct manifest_edit *edit = manifest_edit_new();
+    if (edit == NULL) {
+        return mem_fail(err, 1);
+    }
+    int rc = manifest_edit_remove_log(edit, old_number, err);
+    KEEP_FIRST(rc, rc == LOAM_OK ? log_begin(db, bytes_min, edit, err) : LOAM_OK);
+    manifest_edit_free(edit);
+    TRY(rc);
+    DISCARD(wal_writer_close(old, NULL)); /* It holds nothing. */
+    obsolete_remove_logs(db, &old_number, 1);
+    return LOAM_OK;
+}
+
+/* Seals the present log, if it is open, and begins the next one. */
+static int next_log(struct loam_db *db, uint64_t bytes_min, struct loam_error *err)
 {
     TRY(seal(db, err));
     struct manifest_edit *edit = manifest_edit_new();
     if (edit == NULL) {
         return mem_fail(err, 1);
     }
-    int rc = log_begin(db, wal_bytes_min, edit, err);
+    int rc = log_begin(db, bytes_min, edit, err);
     manifest_edit_free(edit);
-    TRY(rc);
-    rc = memtable_switch(db, err);
-    if (rc != LOAM_OK) {
-        /* The new log is empty and named: seal it again at the next attempt. */
-        db_poison(db, err);
-    }
     return rc;
+}
+
+int rotate(struct loam_db *db, uint64_t wal_bytes_min, struct loam_error *err)
+{
+    struct commit *commit = &db->commit;
+    bool is_empty = commit->wal != NULL && wal_writer_is_empty(commit->wal);
+    int rc = is_empty ? replace_log(db, wal_bytes_min, err) : next_log(db, wal_bytes_min, err);
+    if (rc != LOAM_OK) {
+        DISCARD(db_poison_if_lost(db));
+        return rc;
+    }
+    /* Out of memory for the memtable: it and the log do not belong together until another try. */
+    commit->must_rotate = true;
+    TRY(memtable_switch(db, err));
+    commit->must_rotate = false;
+    if (UNLIKELY(commit->is_failing)) {
+        commit->is_failing = false;
+        background_report(db, WORK_LOG, LOAM_OK, NULL);
+    }
+    return LOAM_OK;
 }
 
 int memtable_switch(struct loam_db *db, struct loam_error *err)

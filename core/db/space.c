@@ -3,6 +3,8 @@
 #include "db/space.h"
 
 #include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
 
 #include "db/db.h"
 #include "disk/ops.h"
@@ -69,6 +71,17 @@ void space_refresh(struct loam_db *db)
     uint64_t free = 0;
     bool has_room = look(db, 0, &free);
     note(db, !has_room, free);
+}
+
+void space_explain(struct loam_db *db, struct loam_error *err)
+{
+    size_t used = strlen(err->text);
+    uint64_t free = free_bytes(db);
+    if (err->code == LOAM_NO_SPACE && free != UINT64_MAX) {
+        (void)snprintf(err->text + used, sizeof(err->text) - used,
+                       "; %" PRIu64 " bytes are free on the disk, reserve_bytes is %" PRIu64, free,
+                       db->space.reserve);
+    }
 }
 
 /* Whether nothing in the batch stores a row. */

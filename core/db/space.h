@@ -28,6 +28,8 @@ struct space {
 void space_init(struct loam_db *db);
 /* Looks at the disk now. Called by the flush thread now and then. */
 void space_refresh(struct loam_db *db);
+/* Adds to a NO_SPACE error what is free and what the reserve is. */
+void space_explain(struct loam_db *db, struct loam_error *err);
 /* The slow part of space_admit(). Errors: NO_SPACE. */
 NODISCARD int space_ask(struct loam_db *db, const struct loam_batch *batch, struct loam_error *err);
 

@@ -27,7 +27,8 @@ struct manifest_writer {
     uint64_t chain;
     struct loam_buffer payload; /* Scratch, as the next. */
     struct loam_buffer frame;
-    int failed_code; /* LOAM_OK, or the poison. */
+    int failed_code; /* LOAM_OK, or why nothing may be appended any more. */
+    bool is_spent;   /* The failed write was taken back: every edit before it is whole. */
     struct loam_error failed;
 };
 
@@ -89,12 +90,24 @@ int manifest_writer_open(struct env_dir *dir,
     return LOAM_OK;
 }
 
-/* Writes and syncs the frame; a failure is the poison. */
+/* Cuts off what a failed write may have left, for good: a whole edit may be there, which the next
+ * open would believe. */
+static bool take_back(struct manifest_writer *writer)
+{
+    return !GUARD(MANIFEST_TAKE_BACK) ||
+           (env_trim(writer->file, writer->durable, NULL) == LOAM_OK &&
+            env_sync(writer->file, NULL) == LOAM_OK);
+}
+
+/* Writes and syncs the frame. A failed sync is the poison, as is a write that cannot be taken back.
+ */
 static int write_frame(struct manifest_writer *writer, struct loam_error *err)
 {
     const struct loam_buffer *frame = &writer->frame;
     int rc = env_write(writer->file, writer->durable, frame->data, frame->size, &writer->failed);
-    if (rc == LOAM_OK && GUARD(MANIFEST_SYNC)) {
+    if (rc != LOAM_OK) {
+        writer->is_spent = take_back(writer);
+    } else if (GUARD(MANIFEST_SYNC)) {
         rc = env_sync(writer->file, &writer->failed);
     }
     if (rc != LOAM_OK) {
@@ -141,7 +154,12 @@ int manifest_writer_append(struct manifest_writer *writer,
 
 bool manifest_writer_has_failed(const struct manifest_writer *writer)
 {
-    return writer->failed_code != LOAM_OK;
+    return writer->failed_code != LOAM_OK && !writer->is_spent;
+}
+
+bool manifest_writer_is_spent(const struct manifest_writer *writer)
+{
+    return writer->is_spent;
 }
 
 uint64_t manifest_writer_size(const struct manifest_writer *writer)
@@ -272,22 +290,34 @@ static int write_synced(
     return rc;
 }
 
-int current_write(struct env_dir *dir, uint64_t manifest_number, struct loam_error *err)
+int current_prepare(struct env_dir *dir, uint64_t manifest_number, struct loam_error *err)
 {
     char text[CURRENT_SIZE + 1];
-    char name[FILE_NAME_SIZE];
     char tmp[FILE_NAME_SIZE];
     current_text(manifest_number, text);
-    file_name_make(FILE_CURRENT, 0, name);
     file_name_make(FILE_CURRENT_TMP, 0, tmp);
     /* One that a crash left behind. */
     int rc = env_remove(dir, tmp, err);
     if (rc != LOAM_OK && rc != LOAM_NOT_FOUND) {
         return rc;
     }
-    TRY(write_synced(dir, tmp, text, CURRENT_SIZE, err));
+    return write_synced(dir, tmp, text, CURRENT_SIZE, err);
+}
+
+int current_commit(struct env_dir *dir, struct loam_error *err)
+{
+    char name[FILE_NAME_SIZE];
+    char tmp[FILE_NAME_SIZE];
+    file_name_make(FILE_CURRENT, 0, name);
+    file_name_make(FILE_CURRENT_TMP, 0, tmp);
     TRY(env_rename(dir, tmp, name, err));
     return GUARD(CURRENT_DIR_SYNC) ? env_dir_sync(dir, err) : LOAM_OK;
+}
+
+int current_write(struct env_dir *dir, uint64_t manifest_number, struct loam_error *err)
+{
+    TRY(current_prepare(dir, manifest_number, err));
+    return current_commit(dir, err);
 }
 
 int current_read(struct env_dir *dir, uint64_t *manifest_number, struct loam_error *err)

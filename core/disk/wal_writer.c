@@ -29,6 +29,7 @@ struct wal_writer {
     struct loam_buffer buffer; /* Framed, not yet written. */
     bool is_sealed;
     bool is_mapped;  /* The file is longer than what was written until it is sealed. */
+    bool is_spent;   /* A write was taken back: no record but the end record may follow. */
     int failed_code; /* LOAM_OK, or the poison. */
     struct loam_error failed;
 };
@@ -36,6 +37,29 @@ struct wal_writer {
 static int poison(struct wal_writer *writer, int code, struct loam_error *err)
 {
     writer->failed_code = GUARD(POISON) ? code : LOAM_OK;
+    if (err != NULL) {
+        *err = writer->failed;
+    }
+    return code;
+}
+
+/*
+ * After a failed write nobody knows how much of it is in the file: whole records may be, which a
+ * replay would take for written ones. So the file is cut back to what was acknowledged, and the cut
+ * is made durable, before anybody hears that the write did not happen. A cut or sync that fails
+ * leaves it open: the poison, with the cause of the write as the first one.
+ */
+static int take_back(struct wal_writer *writer, int code, struct loam_error *err)
+{
+    writer->buffer.size = 0;
+    writer->chain = writer->written_chain;
+    writer->is_spent = true;
+    writer->is_mapped = false;
+    if (GUARD(WAL_TAKE_BACK) && (env_trim(writer->file, writer->written, NULL) != LOAM_OK ||
+                                 env_sync(writer->file, NULL) != LOAM_OK)) {
+        return poison(writer, code, err);
+    }
+    writer->durable = writer->written;
     if (err != NULL) {
         *err = writer->failed;
     }
@@ -129,6 +153,12 @@ int wal_writer_add(struct wal_writer *writer,
                    struct loam_error *err)
 {
     TRY(check_usable(writer, err));
+    if (writer->is_spent) {
+        if (err != NULL) {
+            *err = writer->failed;
+        }
+        return writer->failed.code;
+    }
     PRE(count > 0 && first_seq > 0 && first_seq + count - 1 <= SEQ_MAX);
     struct record record = {.first_seq = first_seq,
                             .payload = payload,
@@ -154,7 +184,7 @@ int wal_writer_write(struct wal_writer *writer, struct loam_error *err)
     }
     int rc = env_write(writer->file, writer->written, buffer->data, buffer->size, &writer->failed);
     if (rc != LOAM_OK) {
-        return poison(writer, rc, err);
+        return take_back(writer, rc, err);
     }
     writer->written += buffer->size;
     writer->written_chain = writer->chain;
@@ -179,6 +209,21 @@ int wal_writer_sync(struct wal_writer *writer, struct loam_error *err)
     }
     writer->durable = writer->written;
     return LOAM_OK;
+}
+
+bool wal_writer_has_failed(const struct wal_writer *writer)
+{
+    return writer->failed_code != LOAM_OK;
+}
+
+bool wal_writer_is_spent(const struct wal_writer *writer)
+{
+    return writer->is_spent;
+}
+
+bool wal_writer_is_empty(const struct wal_writer *writer)
+{
+    return writer->written == FILE_HEADER_SIZE;
 }
 
 uint64_t wal_writer_size(const struct wal_writer *writer)
@@ -209,10 +254,8 @@ int wal_writer_seal(struct wal_writer *writer, struct loam_error *err)
     TRY(add_record(writer, &end, err));
     TRY(wal_writer_write(writer, err));
     if (writer->is_mapped) {
-        int rc = env_trim(writer->file, writer->written, &writer->failed);
-        if (rc != LOAM_OK) {
-            return poison(writer, rc, err);
-        }
+        /* What lies behind an end record is ignored: a cut that fails costs space and no more. */
+        DISCARD(env_trim(writer->file, writer->written, NULL));
     }
     TRY(wal_writer_sync(writer, err));
     writer->is_sealed = true;

@@ -3,9 +3,10 @@
  * wal_writer.h - appends records to one write-ahead log. Floor 2. Called by db's commit path only.
  *
  * Records are framed into memory by wal_writer_add() and reach the kernel by wal_writer_write();
- * wal_writer_sync() makes them durable. After any failed write or sync the writer is poisoned:
- * every later call returns the first error. Never appends to an existing file. Thread: owner (the
- * commit leader).
+ * wal_writer_sync() makes them durable. A failed write is taken back: the file is cut to what was
+ * written before and synced, and from then on the log is spent: it can be sealed, and takes no other
+ * record. A failed sync, or a write that cannot be taken back, poisons the writer: every later call
+ * returns the first error. Never appends to an existing file. Thread: owner (the commit leader).
  */
 #ifndef LOAM_DISK_WAL_WRITER_H
 #define LOAM_DISK_WAL_WRITER_H
@@ -26,7 +27,7 @@ int wal_writer_open(struct env_dir *dir,
                     struct wal_writer **out,
                     struct loam_error *err);
 /* Frames one batch of `count` operations, the first with number first_seq, into memory; no I/O.
- * Errors: NO_MEMORY, TOO_LARGE: nothing added. */
+ * Errors: NO_MEMORY, TOO_LARGE: nothing added; the last failure once the log is spent. */
 int wal_writer_add(struct wal_writer *writer,
                    uint64_t first_seq,
                    uint32_t count,
@@ -35,17 +36,25 @@ int wal_writer_add(struct wal_writer *writer,
                    struct loam_error *err);
 /* Forgets what was added since the last write: for a group that is refused before any I/O. */
 void wal_writer_forget(struct wal_writer *writer);
-/* Hands everything added to the kernel with one write. Errors: IO, NO_SPACE: poisoned. */
+/* Hands everything added to the kernel with one write. Errors: IO, NO_SPACE: the log is spent, and
+ * nothing of it was written, unless wal_writer_has_failed(). */
 int wal_writer_write(struct wal_writer *writer, struct loam_error *err);
 /* Makes everything written durable. Errors: IO, NO_SPACE: poisoned. */
 int wal_writer_sync(struct wal_writer *writer, struct loam_error *err);
+/* Poisoned: what the last write has left behind is unknown. */
+bool wal_writer_has_failed(const struct wal_writer *writer);
+/* A write was taken back; the records before it are durable. */
+bool wal_writer_is_spent(const struct wal_writer *writer);
+/* Holds no record. */
+bool wal_writer_is_empty(const struct wal_writer *writer);
 /* Bytes written so far, and of those known durable. */
 uint64_t wal_writer_size(const struct wal_writer *writer);
 uint64_t wal_writer_durable(const struct wal_writer *writer);
 /* Link for the next log, over what was written; final after wal_writer_seal(). */
 struct wal_link wal_writer_link(const struct wal_writer *writer);
 /* Syncs what was written, then writes the end record and syncs it: the log is complete. Nothing may
- * be added and not yet written. Errors: IO, NO_SPACE: poisoned. */
+ * be added and not yet written. Errors: IO, NO_SPACE: the end record was taken back, all else is
+ * durable, and sealing can be tried again, unless wal_writer_has_failed(). */
 int wal_writer_seal(struct wal_writer *writer, struct loam_error *err);
 /* Closes the file and frees always; NULL is fine. The error of closing an unsealed log is reported:
  * a sealed one is durable. */

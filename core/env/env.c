@@ -169,10 +169,40 @@ int env_list_names(struct env_dir *dir, struct loam_buffer *out, struct loam_err
     return rc;
 }
 
+bool env_dir_sync_failed(struct env_dir *dir, struct loam_error *err)
+{
+    /* Acquire: pairs with the release in keep_failure(). */
+    int state = atomic_load_explicit(&dir->sync_state, memory_order_acquire);
+    if (state == ENV_SYNC_FAILED && err != NULL) {
+        *err = dir->sync_failure;
+    } else if (state == ENV_SYNC_FAILING) {
+        (void)fail(err, LOAM_IO, "a sync of the directory has failed");
+    }
+    return state != ENV_SYNC_FINE;
+}
+
+/* Keeps the first failure. */
+static void keep_failure(struct env_dir *dir, const struct loam_error *cause)
+{
+    int fine = ENV_SYNC_FINE;
+    if (atomic_compare_exchange_strong(&dir->sync_state, &fine, ENV_SYNC_FAILING)) {
+        dir->sync_failure = *cause;
+        atomic_store_explicit(&dir->sync_state, ENV_SYNC_FAILED, memory_order_release);
+    }
+}
+
 int env_dir_sync(struct env_dir *dir, struct loam_error *err)
 {
     PRE(dir != NULL);
-    return dir->ops->sync(dir, err);
+    struct loam_error cause = {0};
+    int rc = env_dir_sync_failed(dir, &cause) ? cause.code : dir->ops->sync(dir, &cause);
+    if (rc != LOAM_OK) {
+        keep_failure(dir, &cause);
+        if (err != NULL) {
+            *err = cause;
+        }
+    }
+    return rc;
 }
 
 int env_lock(struct env_dir *dir, const char *name, struct loam_error *err)
@@ -251,7 +281,10 @@ int env_map(struct env_file *file, uint64_t size, struct loam_error *err)
 
 int env_trim(struct env_file *file, uint64_t size, struct loam_error *err)
 {
-    PRE(file != NULL && file->ops->trim != NULL);
+    PRE(file != NULL);
+    if (file->ops->trim == NULL) {
+        return fail(err, LOAM_UNSUPPORTED, "%s cannot be cut", file->name);
+    }
     return file->ops->trim(file, size, err);
 }
 

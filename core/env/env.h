@@ -10,7 +10,7 @@
  * Names are plain file names inside one env_dir: 1 to 39 characters of [A-Za-z0-9._-], no dot in
  * front. Files are written front to back at explicit
  * offsets, closed, and then never changed. Errors: IO unless said otherwise; NO_SPACE for ENOSPC,
- * EDQUOT; NOT_FOUND for an absent name. A short write or EINTR is continued by the driver; a call
+ * EDQUOT and EFBIG; NOT_FOUND for an absent name. A short write or EINTR is continued by the driver; a call
  * returns with all bytes written or an error. A failed sync is never retried: see db/poison.
  * Handles do not cross a fork: in the child every call on them but close answers CLOSED.
  *
@@ -19,6 +19,7 @@
 #ifndef LOAM_ENV_ENV_H
 #define LOAM_ENV_ENV_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -64,7 +65,7 @@ struct env_file_ops {
      * its size; from then on writes below it go through memory: they cost a copy, are in the
      * kernel's hands when they return, and fail with an error as others do. */
     int (*map)(struct env_file *file, uint64_t size, struct loam_error *err);
-    /* Ends a mapping and cuts the file to `size`. With map only. */
+    /* Ends a mapping and cuts a file being written to `size`; durable after sync. */
     int (*trim)(struct env_file *file, uint64_t size, struct loam_error *err);
     /* Starts write-out of [offset, offset + size) without waiting: smooths the later sync. Hint
      * only. */
@@ -120,7 +121,13 @@ struct env_dir_ops {
 struct env_dir {
     const struct env_dir_ops *ops;
     unsigned capabilities; /* Of enum env_capability. */
+    /* The first failed sync, kept by env_dir_sync(). Atomic: the cause is written before the
+     * release store of ENV_SYNC_FAILED. */
+    _Atomic int sync_state;
+    struct loam_error sync_failure;
 };
+
+enum { ENV_SYNC_FINE, ENV_SYNC_FAILING, ENV_SYNC_FAILED };
 
 struct env {
     /* Opens a directory; with `create` makes the last component (mode 0700, durable on return) when
@@ -173,7 +180,11 @@ NODISCARD int env_link(struct env_dir *dir,
                        struct loam_error *err);
 /* Replaces *out with all names, each followed by a newline, in no order. */
 NODISCARD int env_list_names(struct env_dir *dir, struct loam_buffer *out, struct loam_error *err);
+/* After a failure every later call returns the first error without asking the disk: the kernel
+ * reports a lost name once, and not to who made it. */
 NODISCARD int env_dir_sync(struct env_dir *dir, struct loam_error *err);
+/* Whether a sync of this directory has failed, and the cause (err may be NULL). */
+bool env_dir_sync_failed(struct env_dir *dir, struct loam_error *err);
 NODISCARD int env_lock(struct env_dir *dir, const char *name, struct loam_error *err);
 NODISCARD int env_free_bytes(struct env_dir *dir, uint64_t *bytes, struct loam_error *err);
 
@@ -193,7 +204,7 @@ NODISCARD int env_size(struct env_file *file, uint64_t *size, struct loam_error 
 NODISCARD int env_allocate(struct env_file *file, uint64_t size, struct loam_error *err);
 /* Errors: UNSUPPORTED the driver or file system cannot; NO_SPACE; IO. */
 NODISCARD int env_map(struct env_file *file, uint64_t size, struct loam_error *err);
-/* Only after env_map() succeeded. */
+/* What was written behind `size` is gone, after an env_sync() for good. */
 NODISCARD int env_trim(struct env_file *file, uint64_t size, struct loam_error *err);
 void env_write_behind(struct env_file *file, uint64_t offset, uint64_t size);
 /* Frees the handle always. NULL is fine. */

@@ -27,7 +27,7 @@ static const char *kind_text(unsigned kind)
 {
     static const char *const texts[] = {
         "create", "write", "sync",  "rename", "remove", "sync directory", "allocate",
-        "open",   "read",  "close", "list",   "lock",   "link",           "open directory",
+        "open",   "read",  "close", "list",   "lock",   "link",           "open directory", "cut",
     };
     unsigned index = (unsigned)__builtin_ctz(kind);
     PRE(index < sizeof(texts) / sizeof(texts[0]));

@@ -36,7 +36,8 @@ enum {
     ENV_FAULT_LOCK = 2048,
     ENV_FAULT_LINK = 4096,
     ENV_FAULT_OPEN_DIR = 8192,
-    ENV_FAULT_ANY = 16383
+    ENV_FAULT_TRIM = 16384,
+    ENV_FAULT_ANY = 32767
 };
 
 /* What a reboot leaves of the bytes and names that no sync has reached. */

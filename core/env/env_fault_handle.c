@@ -117,6 +117,13 @@ static int allocate(struct env_file *base, uint64_t size, struct loam_error *err
     return rc;
 }
 
+static int trim(struct env_file *base, uint64_t size, struct loam_error *err)
+{
+    struct fault_file *file = file_of(base);
+    TRY(fault_admit(file->env, file_op(file, ENV_FAULT_TRIM), NULL, NULL, err));
+    return env_trim(file->inner, size, err);
+}
+
 static void write_behind(struct env_file *base UNUSED, uint64_t offset UNUSED, uint64_t size UNUSED)
 {
 }
@@ -138,6 +145,7 @@ static const struct env_file_ops file_ops = {
     .sync = sync_file,
     .size = size_of_file,
     .allocate = allocate,
+    .trim = trim,
     .write_behind = write_behind,
     .close = close_file,
 };

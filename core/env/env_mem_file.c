@@ -92,6 +92,15 @@ static int allocate(struct env_file *base, uint64_t size, struct loam_error *err
     return rc;
 }
 
+static int trim(struct env_file *base, uint64_t size, struct loam_error *err UNUSED)
+{
+    struct mem_file *file = file_of(base);
+    mutex_lock(&file->env->mu);
+    mem_inode_trim(&file->env->tree, file->inode, size);
+    mutex_unlock(&file->env->mu);
+    return LOAM_OK;
+}
+
 static void write_behind(struct env_file *base UNUSED, uint64_t offset UNUSED, uint64_t size UNUSED)
 {
 }
@@ -115,6 +124,7 @@ static const struct env_file_ops file_ops = {
     .sync = sync_file,
     .size = size_of_file,
     .allocate = allocate,
+    .trim = trim,
     .write_behind = write_behind,
     .close = close_file,
 };

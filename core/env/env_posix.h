@@ -32,7 +32,7 @@ struct posix_dir {
 /* The code for an errno without a meaning of its own. */
 static inline int posix_code(int errnum)
 {
-    return errnum == ENOSPC || errnum == EDQUOT ? LOAM_NO_SPACE : LOAM_IO;
+    return errnum == ENOSPC || errnum == EDQUOT || errnum == EFBIG ? LOAM_NO_SPACE : LOAM_IO;
 }
 
 /* env_posix_lock.c */

@@ -167,8 +167,34 @@ int mem_inode_allocate(struct mem_tree *tree,
     return LOAM_OK;
 }
 
+void mem_inode_trim(struct mem_tree *tree, struct mem_inode *inode, uint64_t size)
+{
+    if (size < inode->size) {
+        inode->size = (size_t)size;
+    }
+    if (inode->dirty_limit > inode->size) {
+        inode->dirty_limit = inode->size;
+        inode->dirty_start =
+            inode->dirty_start < inode->size ? inode->dirty_start : inode->dirty_limit;
+    }
+    bool is_first = !inode->is_trimmed || inode->size < inode->kept_size;
+    inode->kept_size = is_first ? inode->size : inode->kept_size;
+    inode->is_trimmed = tree->is_tracked;
+    set_allocated(tree, inode, inode->size);
+}
+
+/* What a cut has made durable. */
+static void apply_trim(struct mem_inode *inode)
+{
+    if (inode->is_trimmed && inode->durable_size > inode->kept_size) {
+        inode->durable_size = inode->kept_size;
+    }
+    inode->is_trimmed = false;
+}
+
 int mem_inode_sync(struct mem_tree *tree, struct mem_inode *inode, struct loam_error *err)
 {
+    apply_trim(inode);
     if (!tree->is_tracked || inode->dirty_start == inode->dirty_limit) {
         return LOAM_OK;
     }
@@ -199,6 +225,7 @@ static int settle(struct mem_tree *tree, struct mem_inode *inode, struct loam_er
         memcpy(inode->durable, inode->data, inode->size);
     }
     inode->durable_size = tree->is_tracked ? inode->size : 0;
+    inode->is_trimmed = false;
     inode->dirty_start = inode->dirty_limit = 0;
     return LOAM_OK;
 }
@@ -279,6 +306,22 @@ static size_t cut_size(const struct mem_inode *inode, struct mem_random *random)
     }
 }
 
+/* A cut that no sync has reached: done or undone. The bytes behind the end of the live file are
+ * then those of before. */
+static void cut_trim(struct mem_inode *inode, enum mem_cut cut, struct mem_random *random)
+{
+    bool is_done = cut == MEM_CUT_RANDOM && mem_random_below(random, 2) == 0;
+    if (inode->is_trimmed && is_done) {
+        apply_trim(inode);
+    }
+    inode->is_trimmed = false;
+    if (inode->durable_size > inode->size) {
+        memcpy(inode->data + inode->size, inode->durable + inode->size,
+               inode->durable_size - inode->size);
+        inode->size = inode->durable_size;
+    }
+}
+
 int mem_inode_power_cut(struct mem_tree *tree,
                         struct mem_inode *inode,
                         enum mem_cut cut,
@@ -286,6 +329,7 @@ int mem_inode_power_cut(struct mem_tree *tree,
                         struct loam_error *err)
 {
     PRE(tree->is_tracked && cut != MEM_CUT_PROCESS);
+    cut_trim(inode, cut, random);
     INV(inode->durable_size <= inode->size);
     if (cut == MEM_CUT_LOSE) {
         inode->size = inode->durable_size;

@@ -30,6 +30,8 @@ struct mem_inode {
     size_t durable_capacity;
     size_t dirty_start; /* Written since the last sync: [dirty_start, dirty_limit). */
     size_t dirty_limit;
+    bool is_trimmed; /* Cut since the last sync: [kept_size, durable_size) goes with the next. */
+    size_t kept_size;
     uint64_t allocated; /* Disk space it would take: at least size. */
 };
 
@@ -108,6 +110,8 @@ NODISCARD int mem_inode_allocate(struct mem_tree *tree,
                                  struct mem_inode *inode,
                                  uint64_t size,
                                  struct loam_error *err);
+/* Cuts the live bytes to at most `size` and gives the space behind back. */
+void mem_inode_trim(struct mem_tree *tree, struct mem_inode *inode, uint64_t size);
 NODISCARD int
 mem_inode_sync(struct mem_tree *tree, struct mem_inode *inode, struct loam_error *err);
 /* A failed sync: the bytes stay readable, and no later sync writes them. */

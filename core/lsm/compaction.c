@@ -60,7 +60,8 @@ static int table_begin(struct pass *pass, struct loam_error *err)
     struct compaction_job *job = pass->job;
     PRE(pass->builder == NULL);
     TRY(outputs_grow(pass, err));
-    uint64_t number = job->next_file(job->owner);
+    uint64_t number = 0;
+    TRY(job->next_file(job->owner, &number, err));
     job->outputs[job->output_count++] = (struct table_meta){.number = number};
     pass->digest = 0;
     return table_builder_open(job->dir, number, &job->id, &job->table_options, &pass->builder, err);

@@ -32,7 +32,7 @@ struct compaction_job {
     size_t snapshot_count;
     bool is_bottom; /* Nothing older lies below the inputs for any key. */
     bool verify;    /* Read each output back before it counts. */
-    uint64_t (*next_file)(void *owner);
+    int (*next_file)(void *owner, uint64_t *number, struct loam_error *err);
     bool (*bucket_is_live)(void *owner, uint32_t bucket);
     /* Called every so many bytes: paces, and answers LOAM_CANCELLED to stop. */
     int (*on_progress)(void *owner, uint64_t bytes_written);

@@ -4,7 +4,8 @@
  * closing are in version_set_open.c; buckets and content types in version_set_names.c.
  *
  * A change works on a copy of the state, so that nothing shows before it is durable: copy, apply,
- * build and check the version, append the edit, swap. Only the append can poison.
+ * build and check the version, append the edit, swap. Only the append can poison: by a failed sync.
+ * After a failed write the edit is off the disk again, and the next change begins a new manifest.
  */
 #include "lsm/version_set.h"
 
@@ -95,6 +96,9 @@ int version_set_apply_locked(struct version_set *set,
 {
     *change = (struct version_set_change){0};
     TRY(version_set_check_writable(set, err));
+    if (manifest_writer_is_spent(set->writer)) {
+        TRY(version_set_roll_locked(set, err));
+    }
     struct manifest_edit_view view = manifest_edit_get(edit);
     TRY(prepare(set, &view, change, err));
     TRY(append(set, edit, err));
@@ -151,37 +155,38 @@ int version_set_pin(struct version_set *set,
     return rc;
 }
 
-/* Reserves numbers up to a step above `number`. A failure has poisoned the set or is one of memory:
- * the number stands all the same. */
-static void reserve_files(struct version_set *set, uint64_t number)
+/* Reserves numbers up to a step above `number`. */
+static int reserve_files(struct version_set *set, uint64_t number, struct loam_error *err)
 {
     struct manifest_edit *edit = manifest_edit_new();
     if (edit == NULL) {
-        return;
+        return mem_fail(err, sizeof(void *));
     }
     uint64_t limit = number + FILE_NUMBER_STEP;
     limit = limit > FILE_NUMBER_MAX ? FILE_NUMBER_MAX + 1 : limit;
     manifest_edit_set_next_file(edit, limit);
-    int rc = version_set_apply(set, edit, NULL);
-    (void)rc;
+    int rc = version_set_apply(set, edit, err);
     manifest_edit_free(edit);
+    return rc;
 }
 
-uint64_t version_set_next_file(struct version_set *set)
+int version_set_next_file(struct version_set *set, uint64_t *number, struct loam_error *err)
 {
     mutex_lock(&set->state_mu);
-    uint64_t number = set->next_number;
-    if (number <= FILE_NUMBER_MAX) {
-        set->next_number++;
-    } else {
-        number = 0;
-    }
-    bool is_reserved = number < set->state.next_file;
+    uint64_t next = set->next_number;
+    bool is_left = next <= FILE_NUMBER_MAX;
+    set->next_number += is_left;
+    bool is_reserved = next < set->state.next_file;
     mutex_unlock(&set->state_mu);
-    if (!is_reserved) {
-        reserve_files(set, number);
+    if (!is_left) {
+        return fail(err, LOAM_TOO_LARGE, "file numbers are used up at %llu", FILE_NUMBER_MAX);
     }
-    return number;
+    int rc = is_reserved ? LOAM_OK : reserve_files(set, next, err);
+    if (rc == LOAM_OK || rc == LOAM_READ_ONLY || version_set_failed(set, NULL)) {
+        *number = next;
+        return LOAM_OK;
+    }
+    return rc;
 }
 
 void version_set_saw_file(struct version_set *set, uint64_t seen)

@@ -66,6 +66,9 @@ NODISCARD int version_set_apply_locked(struct version_set *set,
                                        struct version_set_change *change,
                                        struct loam_error *err) REQUIRES(set->apply_mu);
 void version_set_release(struct version_set_change *change);
+/* version_set_open.c: version_set_roll() with apply_mu held. */
+NODISCARD int version_set_roll_locked(struct version_set *set, struct loam_error *err)
+    REQUIRES(set->apply_mu);
 /* Errors: READ_ONLY. */
 NODISCARD int version_set_check_writable(const struct version_set *set, struct loam_error *err)
     REQUIRES(set->apply_mu);

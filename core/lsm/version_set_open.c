@@ -241,7 +241,7 @@ int version_set_open(struct env_dir *dir,
 /* ---- Rolling ---- */
 
 /* Switches to the new manifest. Once CURRENT is being replaced, a failure leaves open which one a
- * reader will find: neither may be written any more. */
+ * reader will find: neither may be written any more, and both stay. */
 static int switch_to(struct version_set *set,
                      struct manifest_writer *writer,
                      uint64_t number,
@@ -249,7 +249,13 @@ static int switch_to(struct version_set *set,
                      struct loam_error *err) REQUIRES(set->apply_mu)
 {
     struct loam_error cause = {0};
-    int rc = current_write(set->dir, number, &cause);
+    int rc = current_prepare(set->dir, number, err);
+    if (rc != LOAM_OK) {
+        KEEP_FIRST(rc, manifest_writer_close(writer, NULL));
+        KEEP_FIRST(rc, remove_if_there(set->dir, FILE_MANIFEST, number, NULL));
+        return rc;
+    }
+    rc = current_commit(set->dir, &cause);
     mutex_lock(&set->state_mu);
     if (rc == LOAM_OK) {
         set->manifest_number = number;
@@ -274,6 +280,7 @@ static int switch_to(struct version_set *set,
     return LOAM_OK;
 }
 
+/* Begins a new manifest; `edit` is scratch. */
 static int roll_with(struct version_set *set, struct manifest_edit *edit, struct loam_error *err)
     REQUIRES(set->apply_mu)
 {
@@ -299,21 +306,27 @@ static int roll_with(struct version_set *set, struct manifest_edit *edit, struct
     return LOAM_OK;
 }
 
-int version_set_roll(struct version_set *set, struct loam_error *err)
+int version_set_roll_locked(struct version_set *set, struct loam_error *err)
 {
-    PRE(set != NULL);
     struct manifest_edit *edit = manifest_edit_new();
     if (edit == NULL) {
         return mem_fail(err, sizeof(void *));
     }
+    int rc = roll_with(set, edit, err);
+    manifest_edit_free(edit);
+    return rc;
+}
+
+int version_set_roll(struct version_set *set, struct loam_error *err)
+{
+    PRE(set != NULL);
     mutex_lock(&set->apply_mu);
     /* Before the first roll there is no writer, and that is fine here. */
     int rc = set->failed_code == LOAM_OK ? LOAM_OK : version_set_check_writable(set, err);
     if (rc == LOAM_OK) {
-        rc = roll_with(set, edit, err);
+        rc = version_set_roll_locked(set, err);
     }
     mutex_unlock(&set->apply_mu);
-    manifest_edit_free(edit);
     return rc;
 }
 

@@ -32,6 +32,7 @@ local KINDS = {
   lock = lib.ENV_FAULT_LOCK,
   link = lib.ENV_FAULT_LINK,
   open_dir = lib.ENV_FAULT_OPEN_DIR,
+  trim = lib.ENV_FAULT_TRIM,
   any = lib.ENV_FAULT_ANY,
 }
 local MODES = {

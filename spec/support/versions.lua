@@ -125,7 +125,8 @@ function methods:obsolete()
 end
 
 function methods:next_file()
-  return tonumber(lib.version_set_next_file(self._p))
+  local number = ffi.new("uint64_t[1]")
+  return lib.version_set_next_file(self._p, number, nil) == 0 and tonumber(number[0]) or 0
 end
 
 function methods:saw_file(number)

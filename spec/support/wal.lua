@@ -72,6 +72,12 @@ function methods:forget()
   lib.wal_writer_forget(self._p)
 end
 
+for _, name in ipairs { "has_failed", "is_spent", "is_empty" } do
+  methods[name] = function(self)
+    return lib["wal_writer_" .. name](self._p)
+  end
+end
+
 for _, name in ipairs { "write", "sync", "seal" } do
   methods[name] = function(self)
     local err = ffi.new("struct loam_error")

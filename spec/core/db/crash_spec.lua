@@ -196,18 +196,40 @@ describe("db poison #crash", function()
     assert(db:put("b", "3"))
   end)
 
-  it("turns read-only at a failed write of the log", function()
+  it("turns read-only at a failed write of the log that cannot be cut off", function()
     local files = fault.new(1)
     local db = assert(crash.open(files))
     files:fail { kind = "write", name = ".wal", times = 1 }
+    files:fail { kind = "trim", name = ".wal", times = 1 }
 
-    local _, code = db:put("a", "1", { durability = "os" })
+    local _, code, text = db:put("a", "1", { durability = "os" })
     assert.equal("UNKNOWN_OUTCOME", code)
-    _, code = db:put("a", "2")
+    assert.matches("cannot write %d+.wal", text)
+    _, code, text = db:put("a", "2")
     assert.equal("READ_ONLY", code)
+    assert.matches("cannot write %d+.wal", text)
   end)
 
-  it("turns read-only at a failed write of the manifest and keeps every file (C08)", function()
+  it("turns read-only at a failed sync of the directory, never asked again (D03)", function()
+    local files = fault.new(1)
+    local db = assert(crash.open(files))
+    assert(db:put("a", "1"))
+    files:fail { kind = "dir_sync", times = 1 }
+
+    assert.is_nil((db:flush()))
+
+    local _, code, text = db:put("b", "2")
+    assert.equal("READ_ONLY", code)
+    assert.matches("sync directory", text)
+    assert.equal(1, files:hits())
+    assert.equal("1", db:get "a")
+    db:close()
+    reboot(files, "lose", 0)
+    db = assert(crash.open(files))
+    assert.same({ { "a", "1" } }, db:rows())
+  end)
+
+  it("turns read-only at a failed sync of the manifest and keeps every file (C08)", function()
     local files = fault.new(1)
     local db = assert(crash.open(files))
     assert(db:put("a", "1"))

@@ -175,21 +175,31 @@ describe("disk.wal_writer on a disk that fails", function()
   end)
   after_each(env.close_all)
 
-  it("returns the first error from every later call (D01, D03)", function()
-    for number, kind in ipairs { "write", "sync" } do
+  -- Each way in which a log is poisoned: what fails beside the write, if that is what fails.
+  for name, kinds in pairs {
+    ["a sync"] = { "sync" },
+    ["a write that cannot be cut off"] = { "write", "trim" },
+    ["a write whose cut cannot be synced"] = { "write", "sync" },
+  } do
+    it("returns the first error of " .. name .. " from every later call (D01, D03)", function()
+      local number = 1
       local log = assert(wal.create(dir, number))
       log:commit(1, "one")
       local durable = log:durable()
       assert(log:add(2, 1, "two"))
-      files:fail { kind = kind }
+      for _, kind in ipairs(kinds) do
+        files:fail { kind = kind }
+      end
       local first
-      if kind == "write" then
+      if kinds[1] == "write" then
         first = { log:write() }
       else
         assert(log:write())
         first = { log:sync() }
       end
 
+      assert.truthy(first[3]:find(kinds[1], 1, true), first[3])
+      assert.is_true(log:has_failed())
       assert.equal("IO", first[2])
       assert.same(first, { log:add(3, 1, "three") })
       assert.same(first, { log:write() })
@@ -198,7 +208,48 @@ describe("disk.wal_writer on a disk that fails", function()
       assert.equal(durable, log:durable())
       assert(log:close())
       assert.equal("one", assert(wal.read(dir, number)).payloads[1])
+    end)
+  end
+
+  it("cuts a failed write off for good before it says so, and takes no more (F6)", function()
+    for number, errno in ipairs { 5, 28, 122, 27 } do -- EIO, ENOSPC, EDQUOT, EFBIG.
+      local log = assert(wal.create(dir, number, { allocate = 4096 }))
+      log:commit(1, "one")
+      assert(log:add(2, 1, "two"))
+      assert(log:add(3, 1, "three"))
+      files:tear(45) -- The whole record "two" gets into the file, and a part of the next.
+      files:fail { kind = "write", errno = errno }
+
+      local _, code, text = log:write()
+
+      assert.equal(errno == 5 and "IO" or "NO_SPACE", code)
+      assert.is_false(log:has_failed())
+      assert.is_true(log:is_spent())
+      assert.equal(log:size(), log:durable())
+      assert.same({ nil, code, text }, { log:add(2, 1, "behind it") })
+      files:clear()
+      assert(files:reboot("lose", number))
+      log:close()
+      dir = assert(files:open("/wal", true))
+      local got = assert(wal.read(dir, number))
+      assert.same({ { "one" }, "open" }, { got.payloads, got.ended })
     end
+  end)
+
+  it("is sealed behind a write that was cut off, also at the second try", function()
+    local log = assert(wal.create(dir, 1))
+    log:commit(1, "one")
+    assert(log:add(2, 1, "two"))
+    files:tear(45)
+    files:fail { kind = "write", times = 2 }
+    assert.is_nil((log:write()))
+
+    assert.equal("IO", (select(2, log:seal())))
+    assert(log:seal())
+
+    assert(log:close())
+    local got = assert(wal.read(dir, 1))
+    assert.same({ { "one" }, "sealed" }, { got.payloads, got.ended })
   end)
 
   it("says NO_SPACE when the disk is full, and leaves a prefix (F7, R02)", function()
@@ -212,7 +263,7 @@ describe("disk.wal_writer on a disk that fails", function()
     log:close()
     local got = assert(wal.read(dir, 1))
     assert.same({ "one" }, got.payloads)
-    assert.same({ "torn", 20 }, { got.ended, got.dropped })
+    assert.same({ "open", 0 }, { got.ended, got.dropped })
   end)
 
   it("opens no log without its space, header and name, and leaves nothing behind (D10)", function()

@@ -96,10 +96,12 @@ describe("lsm.compaction", function()
     memtable = lib.memtable_new(1)
     iter = lib.testing_memtable_iter_new(memtable)
     job = ffi.new("struct compaction_job")
-    anchors.next_file = callback("uint64_t (*)(void *)", function()
-      number = number + 1
-      return number
-    end)
+    anchors.next_file = callback("int (*)(void *, uint64_t *, struct loam_error *)",
+      function(_, out)
+        number = number + 1
+        out[0] = number
+        return 0
+      end)
     anchors.bucket_is_live = callback("bool (*)(void *, uint32_t)", function(_, bucket)
       return not dead[bucket]
     end)
