@@ -4,8 +4,9 @@
  * lsm/version_set.
  *
  * A manifest starts with a full snapshot edit and grows by one synced record per change; a failed
- * sync poisons the writer, and after a failed write the next edit goes to another file. CURRENT is replaced atomically (write CURRENT.tmp, sync,
- * rename, sync directory); it carries the manifest's name and a checksum. Thread: owner.
+ * sync poisons the writer, and after a failed write the next edit goes to another file. CURRENT is
+ * replaced atomically (write CURRENT.tmp, sync, rename, sync directory); it carries the manifest's
+ * name and a checksum. Thread: owner.
  */
 #ifndef LOAM_DISK_MANIFEST_LOG_H
 #define LOAM_DISK_MANIFEST_LOG_H

@@ -4,9 +4,10 @@
  *
  * Records are framed into memory by wal_writer_add() and reach the kernel by wal_writer_write();
  * wal_writer_sync() makes them durable. A failed write is taken back: the file is cut to what was
- * written before and synced, and from then on the log is spent: it can be sealed, and takes no other
- * record. A failed sync, or a write that cannot be taken back, poisons the writer: every later call
- * returns the first error. Never appends to an existing file. Thread: owner (the commit leader).
+ * written before and synced, and from then on the log is spent: it can be sealed, and takes no
+ * other record. A failed sync, or a write that cannot be taken back, poisons the writer: every
+ * later call returns the first error. Never appends to an existing file. Thread: owner (the commit
+ * leader).
  */
 #ifndef LOAM_DISK_WAL_WRITER_H
 #define LOAM_DISK_WAL_WRITER_H

@@ -10,9 +10,9 @@
  * Names are plain file names inside one env_dir: 1 to 39 characters of [A-Za-z0-9._-], no dot in
  * front. Files are written front to back at explicit
  * offsets, closed, and then never changed. Errors: IO unless said otherwise; NO_SPACE for ENOSPC,
- * EDQUOT and EFBIG; NOT_FOUND for an absent name. A short write or EINTR is continued by the driver; a call
- * returns with all bytes written or an error. A failed sync is never retried: see db/poison.
- * Handles do not cross a fork: in the child every call on them but close answers CLOSED.
+ * EDQUOT and EFBIG; NOT_FOUND for an absent name. A short write or EINTR is continued by the
+ * driver; a call returns with all bytes written or an error. A failed sync is never retried: see
+ * db/poison. Handles do not cross a fork: in the child every call on them but close answers CLOSED.
  *
  * Thread: any for env and env_dir; one env_file may be read by many threads, written by one.
  */

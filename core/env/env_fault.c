@@ -26,8 +26,8 @@ static struct fault_env *env_of(struct env *base)
 static const char *kind_text(unsigned kind)
 {
     static const char *const texts[] = {
-        "create", "write", "sync",  "rename", "remove", "sync directory", "allocate",
-        "open",   "read",  "close", "list",   "lock",   "link",           "open directory", "cut",
+        "create", "write", "sync", "rename", "remove", "sync directory", "allocate", "open",
+        "read",   "close", "list", "lock",   "link",   "open directory", "cut",
     };
     unsigned index = (unsigned)__builtin_ctz(kind);
     PRE(index < sizeof(texts) / sizeof(texts[0]));

@@ -4,11 +4,11 @@
  * says, and the only writer of it. Floor 3.
  *
  * version_set_apply() makes a change durable and then current: build the new version, check it,
- * append the edit, sync, publish. A failed write of the edit is taken back: it did not happen, and the
- * next change begins a new manifest. A failed sync poisons the set: nothing is published and every
- * later change returns READ_ONLY with the first cause. Changes are serialised by apply_mu, which is
- * held over the manifest write; what only looks takes state_mu, which never is. Table objects live
- * across versions: one file, one object. Thread: any.
+ * append the edit, sync, publish. A failed write of the edit is taken back: it did not happen, and
+ * the next change begins a new manifest. A failed sync poisons the set: nothing is published and
+ * every later change returns READ_ONLY with the first cause. Changes are serialised by apply_mu,
+ * which is held over the manifest write; what only looks takes state_mu, which never is. Table
+ * objects live across versions: one file, one object. Thread: any.
  */
 #ifndef LOAM_LSM_VERSION_SET_H
 #define LOAM_LSM_VERSION_SET_H
@@ -42,7 +42,8 @@ NODISCARD int version_set_open(struct env_dir *dir,
  */
 NODISCARD int version_set_roll(struct version_set *set, struct loam_error *err);
 /* Errors: READ_ONLY (poisoned, or no roll yet); CORRUPT, TOO_LARGE (the edit does not fit the
- * state: nothing changed), NO_MEMORY; IO, NO_SPACE: nothing changed, unless version_set_failed(). */
+ * state: nothing changed), NO_MEMORY; IO, NO_SPACE: nothing changed, unless version_set_failed().
+ */
 NODISCARD int version_set_apply(struct version_set *set,
                                 const struct manifest_edit *edit,
                                 struct loam_error *err);
@@ -58,9 +59,10 @@ NODISCARD int version_set_pin(struct version_set *set,
                               struct version **version,
                               struct loam_error *err);
 /* A fresh file number; unique for the life of the store (reserved in the manifest in steps, so that
- * a crash jumps ahead; one call in a hundred syncs the manifest). Errors: TOO_LARGE: the numbers are
- * used up; those of version_set_apply(), but that a set which cannot be written gives out numbers
- * all the same: nothing can install such a file in this store, and copies of it need some. */
+ * a crash jumps ahead; one call in a hundred syncs the manifest). Errors: TOO_LARGE: the numbers
+ * are used up; those of version_set_apply(), but that a set which cannot be written gives out
+ * numbers all the same: nothing can install such a file in this store, and copies of it need some.
+ */
 NODISCARD int
 version_set_next_file(struct version_set *set, uint64_t *number, struct loam_error *err);
 /* Raises the number to above `seen`; opening has done so for every name in the directory. */

@@ -108,7 +108,7 @@ describe("db on a disk that refuses writes #crash", function()
 
   it("takes a failed edit back and begins a new manifest, at every write of it (D11)", function()
     local hits = 0
-    for n = 0, 24 do
+    for n = 0, 17 do
       local _, hit = live(n, function(files)
         files:tear(({ 0, 41, 100000 })[n % 3 + 1])
         files:fail { kind = "write", name = "MANIFEST", after = n % 12, times = n % 4 + 1,
@@ -121,7 +121,7 @@ describe("db on a disk that refuses writes #crash", function()
 
   it("survives any operation but a sync that fails now and then (D06, D08, D09, D10)", function()
     local kinds = { "create", "write", "allocate", "remove", "open_read", "read", "list", "close" }
-    for n = 0, 47 do
+    for n = 0, 31 do
       live(n, function(files)
         for i = 0, 3 do
           files:fail { kind = kinds[(n + i * 3) % #kinds + 1], after = (n * 7 + i * 31) % 90,
