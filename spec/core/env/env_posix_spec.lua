@@ -172,7 +172,7 @@ describe("env.env_posix", function()
     assert.equal("IO: cannot open a: Too many open files", text)
   end)
 
-  it("writes up to the limit of a file's size and answers NO_SPACE with the reason (D12)", function()
+  it("writes up to the limit of a file's size, then answers NO_SPACE and why (D12)", function()
     local text = in_child(function()
       local file = assert(assert(files:open(root, false)):create("a"))
       C.env_spec_signal(SIGXFSZ, SIG_IGN)

@@ -289,7 +289,8 @@ describe("lsm.version_set", function()
       assert.is_nil(set:failed())
       assert.equal(manifest_before, set:manifest_number())
       files:clear()
-      assert(files:reboot("lose", 0)) -- What a crash before the next edit leaves is the state before.
+      -- What a crash before the next edit leaves is the state before.
+      assert(files:reboot("lose", 0))
       set:close() -- Of before the reboot.
       dir = assert(files:open("/db", true))
       open()
