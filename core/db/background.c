@@ -82,6 +82,7 @@ static int flush_wait(struct loam_db *db, struct loam_error *err)
         }
         if (db_cannot_install(db, err)) {
             rc = LOAM_READ_ONLY;
+            err->code = rc;
             break;
         }
         cond_wait(&db->progress, &db->mu);
