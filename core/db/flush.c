@@ -9,6 +9,7 @@
 
 #include "base/check.h"
 #include "base/guard.h"
+#include "base/memory.h"
 #include "db/background.h"
 #include "db/snapshots.h"
 #include "disk/file_name.h"
@@ -188,21 +189,17 @@ int flush_memtables(struct loam_db *db,
     return rc;
 }
 
-/* Publishes a state without the flushed memtables, which are the oldest `count` of the list. */
-static int drop_flushed(struct loam_db *db, size_t count, struct loam_error *err) REQUIRES(db->mu)
+/* Publishes `next`, made beforehand, as the state without the flushed memtables, which are the
+ * oldest `count` of the list. */
+static void drop_flushed(struct loam_db *db, size_t count, struct read_state *next) REQUIRES(db->mu)
 {
     struct read_state *old = state_get(db);
     PRE(old->immutable_count >= count);
     struct version *version = version_set_current(db->versions);
-    struct read_state *state = NULL;
-    int rc =
-        state_new(old->active, old->immutable, old->immutable_count - count, version, &state, err);
+    state_fill(next, old->active, old->immutable, old->immutable_count - count, version);
     version_unref(version);
-    if (rc == LOAM_OK) {
-        cache_fit(db, state->immutable_count);
-        state_publish(db, state);
-    }
-    return rc;
+    cache_fit(db, next->immutable_count);
+    state_publish(db, next);
 }
 
 static void note_rate(double *rate, double bytes, uint64_t ns)
@@ -223,21 +220,23 @@ static void flush_waiting(struct loam_db *db) NO_THREAD_CHECK
     }
     uint64_t start = monotonic_ns();
     struct loam_error err = {0};
-    int rc = flush_memtables(db, state->immutable, state->immutable_count, &err);
+    /* First of all: once the tables are installed, nothing may keep the memtables in the list. */
+    struct read_state *next = state_alloc();
+    int rc = next == NULL ? mem_fail(&err, sizeof(*next))
+                          : flush_memtables(db, state->immutable, state->immutable_count, &err);
     uint64_t ns = monotonic_ns() - start;
     background_report(db, WORK_FLUSH, rc, &err);
     mutex_lock(&db->mu);
     if (rc == LOAM_OK) {
         note_rate(&db->flush_rate, (double)bytes, ns);
-        while (drop_flushed(db, state->immutable_count, &err) != LOAM_OK && !db->is_closing) {
-            /* Out of memory for a hundred bytes: the rows are safe in tables, only the list of
-             * memtables is stale. */
-            (void)cond_wait_until(&db->flush_wake, &db->mu, monotonic_ns() + RETRY_NS);
-        }
+        drop_flushed(db, state->immutable_count, next);
         cond_broadcast(&db->progress);
         cond_broadcast(&db->compact_wake);
-    } else if (!db->is_closing) {
-        (void)cond_wait_until(&db->flush_wake, &db->mu, monotonic_ns() + RETRY_NS);
+    } else {
+        mem_free(next);
+        if (!db->is_closing) {
+            (void)cond_wait_until(&db->flush_wake, &db->mu, monotonic_ns() + RETRY_NS);
+        }
     }
     state_unref(state);
 }

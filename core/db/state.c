@@ -6,18 +6,19 @@
 #include "base/memory.h"
 #include "db/db.h"
 
-int state_new(struct memtable *active,
-              struct memtable *const *immutable,
-              size_t immutable_count,
-              struct version *version,
-              struct read_state **out,
-              struct loam_error *err)
+struct read_state *state_alloc(void)
+{
+    return mem_zalloc(1, sizeof(struct read_state));
+}
+
+void state_fill(struct read_state *state,
+                struct memtable *active,
+                struct memtable *const *immutable,
+                size_t immutable_count,
+                struct version *version)
 {
     PRE(immutable_count <= IMMUTABLE_COUNT_MAX);
-    struct read_state *state = mem_zalloc(1, sizeof(*state));
-    if (state == NULL) {
-        return mem_fail(err, sizeof(*state));
-    }
+    PRE(state->active == NULL);
     atomic_init(&state->refs, 1);
     state->active = active;
     memtable_ref(active);
@@ -28,6 +29,20 @@ int state_new(struct memtable *active,
     state->immutable_count = immutable_count;
     state->version = version;
     version_ref(version);
+}
+
+int state_new(struct memtable *active,
+              struct memtable *const *immutable,
+              size_t immutable_count,
+              struct version *version,
+              struct read_state **out,
+              struct loam_error *err)
+{
+    struct read_state *state = state_alloc();
+    if (state == NULL) {
+        return mem_fail(err, sizeof(*state));
+    }
+    state_fill(state, active, immutable, immutable_count, version);
     *out = state;
     return LOAM_OK;
 }

@@ -34,6 +34,14 @@ NODISCARD int state_new(struct memtable *active,
                         struct version *version,
                         struct read_state **out,
                         struct loam_error *err);
+/* The same in two steps, for whom must not fail at the second. A state that was not filled is
+ * released with mem_free(). NULL when out of memory. */
+struct read_state *state_alloc(void);
+void state_fill(struct read_state *state,
+                struct memtable *active,
+                struct memtable *const *immutable,
+                size_t immutable_count,
+                struct version *version);
 void state_ref(struct read_state *state);
 void state_unref(struct read_state *state);
 /* Makes `state` current (its reference is given) and retires the old one. Needs db->mu. */

@@ -131,6 +131,9 @@ end
 --- Writes a list of operations as one batch; returns the last sequence.
 function methods:batch(ops, options)
   local batch, outcome = lib.loam_batch_new(), ffi.new("loam_outcome")
+  if batch == nil then
+    return nil, "NO_MEMORY", "no batch"
+  end
   local ok, code, text = true, nil, nil
   for _, op in ipairs(ops) do
     ok, code, text = answer(lib.loam_batch_add(batch, self:op(op), self._err), self._err)

@@ -15,8 +15,8 @@ local driver = {}
 
 -- In the order in which they take turns.
 local RIGS = {
-  "faults", "configs", "peers", "kill", "serve", "history", "powercut", "writeback", "syscalls",
-  "threads", "guards", "fuzz",
+  "faults", "memory", "configs", "peers", "kill", "serve", "history", "powercut", "writeback",
+  "syscalls", "threads", "guards", "fuzz",
 }
 local SEED_MAX = 2147483646
 

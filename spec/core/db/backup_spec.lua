@@ -73,6 +73,21 @@ describe("db.backup", function()
     count_and_check(files, "/copy", 100)
   end)
 
+  it("leaves the files of earlier backups when they cannot be opened for now", function()
+    local files = fault.new(1)
+    local db = assert(crash.open(files))
+    fill(db, 1, 300)
+    assert(admin.backup(db, "/backup"))
+    files:fail { kind = "open_read", name = ".sst", times = "forever", errno = 24 } -- EMFILE.
+    files:space(0)
+
+    assert.is_nil((admin.backup(db, "/backup")))
+
+    files:clear()
+    files:space(nil)
+    assert(admin.backup_verify(files._p, "/backup", 1))
+  end)
+
   it("deletes a backup and the files that only it needs", function()
     local files = fault.new(1)
     local db = assert(crash.open(files))

@@ -3,7 +3,8 @@
 -- compacts and closes; and the same while a process recovers a store that was killed. What was
 -- acknowledged is there afterwards.
 --
--- A round takes one place of sixteen, by its seed: sixteen rounds with neighbouring seeds take all.
+-- A round takes one place of sixteen, by its seed: sixteen rounds with neighbouring seeds take all,
+-- up to those that come and go with the timing of threads.
 local inject = require "spec.torture.inject"
 local process = require "spec.torture.process"
 local real_store = require "spec.torture.real_store"
@@ -115,6 +116,15 @@ local function name_of(place)
     place.thread, place.phase)
 end
 
+-- The round of a place: the same whatever other places a run has.
+local function round_of(place)
+  local number = place.n
+  for _, word in ipairs { place.how, place.call, place.thread, place.phase } do
+    number = number + word:byte(-1) + #word
+  end
+  return number % ROUNDS
+end
+
 local function tally(context, place, trace, told)
   local is_kill = place.how == "signal=SIGKILL"
   local has_struck = trace:find("INJECTED", 1, true)
@@ -159,7 +169,7 @@ function rig.round(context)
   local list = places(base, dead)
   for number, place in ipairs(list) do
     context:mark("places of injection known", name_of(place))
-    if number % ROUNDS == context.seed % ROUNDS then
+    if round_of(place) == context.seed % ROUNDS then
       strike(context, base, number, place, dead)
     end
   end
