@@ -11,11 +11,14 @@ local clock = require "kv.clock"
 local errors = require "kv.errors"
 local ffi = require "ffi"
 local handles = require "kv.handles"
+local kv = require "kv.root"
 local lib = require "kv.lib"
 local range = require "kv.range"
 local read = require "kv.read"
+local wait = require "kv.wait"
 
 local scan = {}
+local TURN_BLOCKS = 32 -- Some 8,000 rows.
 local C = lib.C
 local err = errors.scratch
 local new_rows = ffi.typeof("loam_rows")
@@ -72,10 +75,19 @@ local function retire_block(self)
   self._index, self._size = 0, 0
 end
 
+-- Lets the host's other handlers have a turn. What it raises ends the scan.
+local function take_turn(self)
+  self._blocks = self._blocks + 1
+  if self._blocks % TURN_BLOCKS == 0 and wait.has("turn") then
+    kv.waiter.turn()
+  end
+end
+
 local function refill(self)
   if self._is_done then
     return false
   end
+  take_turn(self)
   local p = self._p
   if not p then
     handles.unusable(self, "scan")
@@ -204,6 +216,7 @@ local function new_scan(self, p, spec)
     _base = 0,
     _cursor = nil,
     _is_done = p == nil,
+    _blocks = 0,
     _is_key_only = spec.keys_only,
     _deadline = deadline_of(spec),
     _anchor = spec.snapshot or self, -- A snapshot lives as long as its scans.

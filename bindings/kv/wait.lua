@@ -7,6 +7,7 @@
 --       write = function(db, batch, commit) return rc, outcome, err end,
 --       call = function(db, kind, ...) return rc, result, err end,       -- may be absent
 --       sleep = function(seconds) end,                                   -- may be absent
+--       turn = function() end,                                           -- may be absent
 --     }
 --
 -- write: a write that is to be durable ("sync") goes here when can_wait() says true. db is the
@@ -17,13 +18,14 @@
 -- call: what waits for the disk otherwise, by kind: "flush", "sync", "bucket" (name,
 -- loam_bucket_options; result loam_bucket_info), "drop_bucket" (name), "content_type" (name;
 -- result the id). Arguments are read before it yields. Without `call` these block.
--- sleep: how job:wait() passes the time. Without it job:wait() blocks.
+-- sleep: how job:wait() passes the time. Without it job:wait() blocks. turn: a long scan calls it
+-- now and then, between two blocks; it may yield, or raise to end the handler.
 local kv = require "kv.root"
 
 local wait = {}
 
 --- Whether a handler runs that may yield, and the waiter has this entry.
----@param name "write"|"call"|"sleep"
+---@param name "write"|"call"|"sleep"|"turn"
 function wait.has(name)
   local waiter = kv.waiter
   return waiter and waiter[name] and waiter.can_wait() or false

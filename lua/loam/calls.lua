@@ -3,12 +3,17 @@
 -- A worker keeps its own in a table; nothing is shared while they run. Who wants the list asks all
 -- workers over the board (core/host/board.c): each answers at its next turn. One that is busy for
 -- longer than the patience here is told as silent. Plain GETs and PUTs never show up: they are over
--- before anybody could ask. Thread: the worker's.
+-- before anybody could ask.
+--
+-- A call that sleeps, waits for its client or has given way ends at once, a scan at its next block,
+-- a writer when the commit that it waits for has its outcome: nobody would learn that otherwise. A
+-- handler that only computes cannot be ended: compiled code asks nobody. Thread: the worker's.
+local answer = require "loam.answer"
 local ffi = require "ffi"
 local json = require "loam.json"
 local log = require "loam.log"
 local C = require "loam.native"
-local sink = require "loam.sink"
+local scheduler = require "loam.scheduler"
 
 local calls = {}
 local methods = {}
@@ -17,20 +22,22 @@ local ROWS_MAX = 1000 -- Of one worker's answer.
 local TURN_SECONDS = 0.005
 local TURNS, ASKS = 100, 3
 
---- The calls of a worker. given: host, shared, index, worker_count.
+--- The calls of a worker. given: host, shared, index, worker_count, abandon(req, made) = answers a
+--- request whose task was left behind.
 function calls.new(given)
   return setmetatable({
     _host = given.host, _shared = given.shared, _index = given.index,
-    _worker_count = given.worker_count, _answered = 0,
+    _worker_count = given.worker_count, _answered = 0, _abandon = given.abandon,
     -- Weak: a request whose task failed in the middle is forgotten, too.
     _running = setmetatable({}, { __mode = "k" }),
     _buffer = ffi.gc(ffi.new("loam_buffer"), C.loam_buffer_free),
   }, metatable)
 end
 
---- A request has begun.
-function methods:add(req, started_ms)
-  self._running[req] = started_ms
+--- The running task has begun with a request.
+function methods:add(req)
+  req.task = scheduler.current()
+  self._running[req] = true
 end
 
 --- A request has ended.
@@ -38,22 +45,22 @@ function methods:remove(req)
   self._running[req] = nil
 end
 
-local function row_of(self, req, started_ms, now_ms)
+local function row_of(self, req, now_ms)
   return {
     id = req.id, worker = self._index, method = req.method, target = log.escape(req.target),
     peer = req.peer, token = req.grant and req.grant.id, bytes_sent = req.bytes_sent,
-    running_ms = math.floor(now_ms - started_ms),
+    running_ms = math.floor(now_ms - req.started_ms),
     state = req.is_killed and "ending" or req.bytes_sent and "streaming" or "running",
   }
 end
 
--- Marks the request for its end: a stream ends with its next write, or now when it waits for its
--- client.
 local function kill(self, id)
   for req in pairs(self._running) do
     if req.id == id then
+      local made = answer.error(req, 503, "ended by an administrator", { code = "CANCELLED" })
+      made.is_answer = true -- It is raised.
       req.is_killed = true
-      sink.wake(req._p.slot, true)
+      scheduler.kill(req.task, made, function() self._abandon(req, made) end)
       return true
     end
   end
@@ -74,9 +81,9 @@ function methods:answer()
   self._answered = number
   local is_killed = question.kill ~= nil and kill(self, question.kill)
   local rows, now_ms = json.array(), C.host_monotonic_ms()
-  for req, started_ms in pairs(self._running) do
+  for req in pairs(self._running) do
     if #rows < ROWS_MAX then
-      rows[#rows + 1] = row_of(self, req, started_ms, now_ms)
+      rows[#rows + 1] = row_of(self, req, now_ms)
     end
   end
   local text = json.encode { rows = rows, is_killed = is_killed }
@@ -87,15 +94,15 @@ end
 local function gather(self, number)
   local found = { rows = json.array(), is_killed = false, silent = json.array() }
   for index = 1, self._worker_count do
-    local told, answer = read(self, index)
+    local told, reply = read(self, index)
     if told > number then
       return nil
     elseif told < number then
       found.silent[#found.silent + 1] = index
     else
-      found.is_killed = found.is_killed or answer.is_killed
-      for _, row in ipairs(answer.rows) do
-        found.rows[#found.rows + 1] = row
+      found.is_killed = found.is_killed or reply.is_killed
+      for _, call in ipairs(reply.rows) do
+        found.rows[#found.rows + 1] = call
       end
     end
   end

@@ -69,6 +69,7 @@ function methods:commit(batch, how)
   if not scheduler.can_wait() then
     return C.loam_write(self._db, batch, how, outcome, err), outcome, err
   end
+  scheduler.check()
   local tag = next_tag(self)
   local code = C.loam_submit(self._queue, batch, how, tag, outcome, err)
   if code ~= 0 then
@@ -102,6 +103,7 @@ function methods:task(task)
     C.host_task_run(self._db, task)
     return task
   end
+  scheduler.check()
   task.tag = next_tag(self)
   if C.host_task_submit(self._worker, task, err) ~= 0 then
     C.host_task_run(self._db, task)
@@ -143,6 +145,7 @@ function methods:kv_waiter(sleep)
   return {
     can_wait = scheduler.can_wait,
     sleep = sleep,
+    turn = scheduler.give_way,
     write = function(_, batch, how)
       return self:commit(batch, how)
     end,

@@ -97,6 +97,7 @@ function dispatch.answer(registry, req, ctx)
   elseif not route then
     return all_options(req) or no_route(req, values, extra), dispatch.UNROUTED
   end
+  req.route = route
   local is_ok, made = protected_call(req.method .. " " .. route.path, run, registry, route, values,
     req,
     ctx)

@@ -50,8 +50,11 @@ function guards.start(worker, req)
   end
 end
 
---- Writes down a request that was answered.
-function guards.finish(worker, req, route, status, seconds, bytes)
+--- Counts and writes down a request that was answered.
+function guards.settle(worker, req, route, status, bytes)
+  worker.calls:remove(req)
+  local seconds = (C.host_monotonic_ms() - req.started_ms) / 1000
+  worker.count(route, req.method, status, seconds)
   if worker.notes then
     worker.notes:finish(req, route, status, seconds, bytes)
   end

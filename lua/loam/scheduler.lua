@@ -4,6 +4,10 @@
 --     local result = scheduler.wait()  -- in fn: gives control back; returns what wake() is given
 --     scheduler.wake(task, result)     -- from the poll loop: fn goes on
 --
+-- A task can be told to end (kill): the wait that it is in, or its next one, raises. One that
+-- catches this gets no further than its next wait: it is left there for ever, and abandon() does
+-- what is left to do. A wait without `detach` is not broken off: its result has an owner only here.
+--
 -- A coroutine that has ended its work waits in the pool for the next; a handler that never waits
 -- costs one resume. User code may run coroutines of its own inside a task: those cannot wait here
 -- (their yield would reach the user's resume), so can_wait() says no and callers block instead.
@@ -11,11 +15,14 @@ local protected_call = require "loam.protected_call"
 
 local scheduler = {}
 local PARKED = {} -- What a coroutine yields between two pieces of work.
+local ABANDONED = {} -- What it yields the last time, when nobody will resume it.
 local POOL_MAX = 1024
 
 local pool, pool_size = {}, 0
 local current
 local ready = {} -- Tasks that gave way and go on after the batch.
+local ends = {} -- Task that is to end -> {problem, abandon, is_told}.
+local detachers = {} -- Task -> what takes it out of what it waits for.
 
 local function body(fn, a, b, c)
   while true do
@@ -32,9 +39,14 @@ local function step(task, a, b, c, d)
   if not is_ok then
     error(what, 0) -- body() catches everything: this is a mistake of ours.
   end
-  if what == PARKED and pool_size < POOL_MAX then
-    pool_size = pool_size + 1
-    pool[pool_size] = task
+  if what == PARKED then
+    ends[task] = nil
+    if pool_size < POOL_MAX then
+      pool_size = pool_size + 1
+      pool[pool_size] = task
+    end
+  elseif what == ABANDONED then
+    ends[task] = nil
   end
 end
 
@@ -62,10 +74,59 @@ function scheduler.can_wait()
   return current ~= nil and coroutine.running() == current
 end
 
---- Waits until wake() is called for this task; returns its arguments.
-function scheduler.wait()
+--- Raises when the running task is to end. Long work calls it now and then.
+function scheduler.check()
+  local task = current
+  local told = ends[task]
+  if not told or coroutine.running() ~= task then
+    return
+  elseif not told.is_told then
+    told.is_told = true
+    error(told.problem, 0)
+  end
+  told.abandon()
+  coroutine.yield(ABANDONED)
+end
+
+local function woken(task, detach, ...)
+  detachers[task] = nil
+  if detach and ends[task] then
+    scheduler.check()
+  end
+  return ...
+end
+
+--- Waits until wake() is called for this task; returns its arguments. detach(), when given, sees to
+--- it that wake() will not be called any more; then kill() can break the wait off.
+---@param detach? function
+function scheduler.wait(detach)
   assert(scheduler.can_wait(), "nothing to wait in")
-  return coroutine.yield()
+  local task = current
+  if detach and ends[task] then
+    detach()
+    scheduler.check()
+  end
+  detachers[task] = detach
+  return woken(task, detach, coroutine.yield())
+end
+
+--- Lets a task end: `problem` is raised in it, now when it waits and can be detached, else at its
+--- next wait or check. abandon() is called in its place when it goes on all the same. Not from the
+--- task itself.
+---@param task thread
+---@param problem any
+---@param abandon function
+function scheduler.kill(task, problem, abandon)
+  if ends[task] then
+    return
+  end
+  ends[task] = { problem = problem, abandon = abandon }
+  local detach = detachers[task]
+  if detach then
+    detachers[task] = nil
+    detach()
+    step(task)
+  end
 end
 
 --- Lets a waiting task go on.
@@ -78,6 +139,7 @@ function scheduler.give_way()
   if scheduler.can_wait() then
     ready[#ready + 1] = current
     coroutine.yield()
+    scheduler.check()
   end
 end
 

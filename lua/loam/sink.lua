@@ -67,15 +67,13 @@ local function writer(req)
     elseif text == "" then
       return
     end
-    if req.is_killed then
-      error(GONE, 0)
-    end
+    scheduler.check()
     req.bytes_sent = req.bytes_sent + #text
     local code = C.http_respond_write(p, generation, text, #text)
     while code == 0 do
       local slot = p.slot
       waiting[slot] = scheduler.current()
-      local is_gone = scheduler.wait()
+      local is_gone = scheduler.wait(function() waiting[slot] = nil end)
       waiting[slot] = nil
       if not is_gone then
         return
@@ -108,17 +106,31 @@ local function send_stream(req, made)
   end
   -- Nobody may take half an answer for a whole one.
   C.http_respond_abort(p, generation)
-  return raised == GONE and 499 or 500
+  return raised == GONE and 499 or raised and raised.status or 500
 end
 
 --- Sends an answer. Returns the status for the books (499 when the client left in the middle) and
 --- the bytes of its body.
 function sink.send(req, made)
+  req.finish = made.finish
   local status = made.stream and send_stream(req, made) or send_whole(req, made)
   if made.finish then
     made.finish()
   end
   return status, req.bytes_sent or #(made.body or "")
+end
+
+--- Ends the answer of a request whose task will not: with `made`, or, when some of another one has
+--- left, without its end. Returns what send() does.
+function sink.abandon(req, made)
+  if req.finish then
+    req.finish()
+  end
+  if req.bytes_sent then
+    C.http_respond_abort(req._p, req._generation)
+    return made.status, req.bytes_sent
+  end
+  return sink.send(req, made)
 end
 
 --- Lets the task go on that waits to write to a request, if one does.

@@ -51,10 +51,10 @@ function methods:sleep(seconds)
     error("sleep works in handlers and timers, not in coroutines of your own", 2)
   end
   local task = scheduler.current()
-  self:start(seconds * 1000, function()
+  local id = self:start(seconds * 1000, function()
     scheduler.wake(task)
   end)
-  scheduler.wait()
+  scheduler.wait(function() self:stop(id) end)
 end
 
 --- Starts what app.every and app.after declared. Returns a function that stops them all.

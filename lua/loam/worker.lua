@@ -51,20 +51,17 @@ end
 local function handle(worker, p, generation)
   local started_ms = C.host_monotonic_ms()
   local req = request.from_http(p, generation)
+  req.started_ms = started_ms
   guards.start(worker, req)
-  worker.calls:add(req, started_ms)
+  worker.calls:add(req)
   local made, route = admission_answer(worker, req), dispatch.UNROUTED
   if not made then
     made, route = dispatch.answer(worker.registry, req, worker.ctx)
   end
-  local method = req.method
   local status, bytes = sink.send(req, made)
-  worker.calls:remove(req)
-  local seconds = (C.host_monotonic_ms() - started_ms) / 1000
-  worker.count(route, method, status, seconds)
-  guards.finish(worker, req, route, status, seconds, bytes)
+  guards.settle(worker, req, route, status, bytes)
   if log.is_on("debug") then
-    log.debug(method, req.path, { status = status, route = route.name })
+    log.debug(req.method, req.path, { status = status, route = route.name })
   end
 end
 
@@ -342,7 +339,10 @@ local function connect(worker)
     shared = worker.shared,
     host = worker.host })
   worker.calls = calls.new { host = worker.host, shared = worker.shared, index = worker.index,
-    worker_count = worker.shared.worker_count }
+    worker_count = worker.shared.worker_count,
+    abandon = function(req, made)
+      guards.settle(worker, req, req.route or dispatch.UNROUTED, sink.abandon(req, made))
+    end }
   worker.ctx = make_context(worker)
   worker.count = books.new()
   connect_fast(worker)

@@ -64,6 +64,95 @@ describe("loam.scheduler", function()
     assert.is_false(scheduler.has_ready())
   end)
 
+  describe("a task that is to end", function()
+    local told, abandoned
+
+    before_each(function()
+      told, abandoned = {}, 0
+    end)
+
+    local function kill(task)
+      scheduler.kill(task, { is_answer = true, text = "end" }, function()
+        abandoned = abandoned + 1
+      end)
+    end
+
+    local function waiting(fn)
+      local task
+      scheduler.spawn(function()
+        task = scheduler.current()
+        fn()
+      end)
+      return task
+    end
+
+    it("is told in a wait that can be broken off, once", function()
+      local detached = 0
+      local task = waiting(function()
+        local _, problem = pcall(scheduler.wait, function() detached = detached + 1 end)
+        told[#told + 1] = problem.text
+      end)
+      kill(task)
+      kill(task)
+
+      assert.same({ { "end" }, 1, 0 }, { told, detached, abandoned })
+    end)
+
+    it("is told behind a wait that cannot, at its next check", function()
+      local task = waiting(function()
+        told[1] = scheduler.wait()
+        local _, problem = pcall(scheduler.check)
+        told[2] = problem.text
+      end)
+      kill(task)
+      assert.same({}, told)
+      scheduler.wake(task, "outcome")
+
+      assert.same({ { "outcome", "end" }, 0 }, { told, abandoned })
+    end)
+
+    it("is told when it gave way", function()
+      local task = waiting(function()
+        local _, problem = pcall(scheduler.give_way)
+        told[1] = problem.text
+      end)
+      kill(task)
+      scheduler.run_ready()
+
+      assert.same({ "end" }, told)
+    end)
+
+    it("is left behind when it goes on all the same, and its coroutine goes away", function()
+      local seen = setmetatable({}, { __mode = "k" })
+      do
+        local task = waiting(function()
+          while true do
+            pcall(scheduler.wait, function() end)
+            told[#told + 1] = "again"
+          end
+        end)
+        seen[task] = true
+        kill(task)
+      end
+      assert.same({ { "again" }, 1 }, { told, abandoned })
+      collectgarbage()
+      collectgarbage()
+
+      assert.is_nil(next(seen))
+    end)
+
+    it("ends for itself alone: the next work of its coroutine is not told", function()
+      local task = waiting(function() pcall(scheduler.wait, function() end) end)
+      kill(task)
+      scheduler.spawn(function()
+        assert(scheduler.current() == task)
+        told[1] = pcall(scheduler.check)
+      end)
+
+      assert.same({ true }, told)
+    end)
+  end)
+
   it("survives a task that raises, and logs it", function()
     local lines = {}
     log.configure { level = "error", write = function(line) lines[#lines + 1] = line end }

@@ -33,9 +33,10 @@ calls.routes = {
     params = { { name = "id", type = "string", place = "path",
       summary = "Id of the request, as the list and the logs have it." } },
     handler = calls.kill,
-    summary = "Ends a streamed answer: its client sees a broken one. What waits for the disk or "
-      .. "sleeps ends when it next writes.",
-    answers = { [202] = "It ends with its next write.", [404] = "No such call." } },
+    summary = "Ends a call: with 503, a stream by a cut. What waits for a commit ends behind it, "
+      .. "what only computes not at all.",
+    answers = { [202] = "It ends where it next waits.", [404] = "No such call.",
+      [503] = "Others ask at the same time." } },
 }
 
 return calls
