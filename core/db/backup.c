@@ -25,7 +25,8 @@ struct making {
     struct progress *progress;
     struct pin pin;
     struct backup backup;
-    struct loam_buffer made; /* Names of files that are new, FILE_NAME_SIZE each. */
+    struct loam_buffer trusted; /* See backup_names(): files of whole backups. */
+    struct loam_buffer made;    /* Names of files that are new, FILE_NAME_SIZE each. */
 };
 
 static int note_made(struct making *making, const char *stored, struct loam_error *err)
@@ -35,18 +36,18 @@ static int note_made(struct making *making, const char *stored, struct loam_erro
     return buf_append(&making->made, name, sizeof(name), err);
 }
 
-/* Whether the file is there already and may be shared. A damaged one is removed. What could not be
- * looked at, above all for want of memory, is an error and no verdict. */
-static int find_shared(struct making *making,
-                       const char *stored,
-                       const struct file_sum *sum,
-                       bool *is_there,
-                       struct loam_error *err)
+/* Whether a file that a backup names is as it was written; read only when nothing is trusted. What
+ * could not be looked at, above all for want of memory, is an error and no verdict. */
+static int check_shared(struct making *making,
+                        const char *stored,
+                        const struct file_sum *sum,
+                        bool *is_sound,
+                        struct loam_error *err)
 {
     struct file_sum found = {0};
     struct env_file *file = NULL;
     int rc = env_open_read(making->dir, stored, &file, err);
-    *is_there = false;
+    *is_sound = false;
     if (rc == LOAM_NOT_FOUND) {
         return LOAM_OK;
     }
@@ -55,18 +56,37 @@ static int find_shared(struct making *making,
     KEEP_FIRST(rc, env_close(file, rc == LOAM_OK ? err : NULL));
     TRY(rc);
     if (making->options->incremental && found.size == sum->size) {
-        *is_there = true;
+        *is_sound = true;
         return LOAM_OK;
     }
     rc = file_sum_read(making->dir, stored, &found, making->progress, err);
     if (rc == LOAM_CANCELLED || rc == LOAM_NO_MEMORY) {
         return rc;
     }
-    if (rc == LOAM_OK && file_sum_check(stored, &found, sum, NULL) == LOAM_OK) {
-        *is_there = true;
+    *is_sound = rc == LOAM_OK && file_sum_check(stored, &found, sum, NULL) == LOAM_OK;
+    return LOAM_OK;
+}
+
+/*
+ * Whether the file is there already and may be shared. Only what the text of a backup names was
+ * ever synced: anything else is left from an attempt that was cut short, and may lack pages
+ * although its size is right. It is removed, as a damaged one is.
+ */
+static int find_shared(struct making *making,
+                       const char *stored,
+                       const struct file_sum *sum,
+                       bool *is_there,
+                       struct loam_error *err)
+{
+    *is_there = false;
+    if (backup_names_have(&making->trusted, stored)) {
+        TRY(check_shared(making, stored, sum, is_there, err));
+    }
+    if (*is_there) {
         return LOAM_OK;
     }
-    return env_remove(making->dir, stored, err);
+    int rc = env_remove(making->dir, stored, err);
+    return rc == LOAM_NOT_FOUND ? LOAM_OK : rc;
 }
 
 static int copy_table(struct making *making, const struct table_meta *meta, struct loam_error *err)
@@ -154,6 +174,7 @@ static int make(struct making *making, struct loam_error *err)
     memcpy(info->uuid, stats->uuid, sizeof(info->uuid));
     mem_free(stats);
     TRY(backup_next_id(making->dir, &info->id, err));
+    TRY(backup_names(making->dir, true, &making->trusted, err));
     TRY(pin_open(&making->pin, making->db, err));
     info->seq = making->pin.seq;
     info->created_at_ms = making->db->env->wall_ms(making->db->env);
@@ -187,6 +208,7 @@ int backup_make(struct loam_db *db,
     }
     backup_deinit(&making.backup);
     loam_buffer_free(&making.made);
+    loam_buffer_free(&making.trusted);
     env_dir_close(making.dir);
     if (rc != LOAM_OK) {
         error_prefix(err, "backup to %s", path);

@@ -212,11 +212,11 @@ int backup_verify(struct env *env,
 
 struct sweeping {
     struct env_dir *dir;
-    struct loam_buffer kept; /* Stored names that a backup needs, FILE_NAME_SIZE each, sorted. */
+    struct loam_buffer kept; /* See backup_names(). */
     struct loam_error *err;
 };
 
-static int by_name(const void *a, const void *b)
+static int compare_names(const void *a, const void *b)
 {
     return strcmp(a, b);
 }
@@ -226,55 +226,91 @@ static int sweep_file(void *context, const char *name)
     struct sweeping *sweeping = context;
     uint64_t number = 0;
     int kind = file_name_parse(name, &number);
-    size_t count = sweeping->kept.size / FILE_NAME_SIZE;
-    bool is_kept =
-        count > 0 && bsearch(name, sweeping->kept.data, count, FILE_NAME_SIZE, by_name) != NULL;
+    bool is_kept = backup_names_have(&sweeping->kept, name);
     if ((backup_name_is_stored(name) && !is_kept) || kind == FILE_TABLE || kind == FILE_MANIFEST) {
         return env_remove(sweeping->dir, name, sweeping->err);
     }
     return LOAM_OK;
 }
 
-static int
-keep_files(struct sweeping *sweeping, const struct backup *backup, struct loam_error *err)
+static int add_names(struct loam_buffer *names, const struct backup *backup, struct loam_error *err)
 {
     size_t count = 0;
     const struct backup_file *files = backup_files(backup, &count);
     for (size_t i = 0; i < count; i++) {
         char stored[FILE_NAME_SIZE] = {0};
         backup_stored_name(&files[i], stored);
-        TRY(buf_append(&sweeping->kept, stored, sizeof(stored), err));
+        TRY(buf_append(names, stored, sizeof(stored), err));
     }
     return LOAM_OK;
 }
 
-/* Removes files that no backup names. With a text that cannot be read nothing is removed. */
-static int sweep(struct sweeping *sweeping, const struct ids *ids, struct loam_error *err)
+static int add_all_names(struct env_dir *dir,
+                         const struct ids *ids,
+                         bool skip_damaged,
+                         struct loam_buffer *names,
+                         struct loam_error *err)
 {
     size_t count = 0;
     const uint64_t *list = ids_get(ids, &count);
     for (size_t i = 0; i < count; i++) {
         struct backup backup = {0};
-        int rc = backup_read(sweeping->dir, list[i], &backup, err);
+        struct loam_error cause = {0};
+        int rc = backup_read(dir, list[i], &backup, &cause);
+        if (skip_damaged && (rc == LOAM_CORRUPT || rc == LOAM_UNSUPPORTED)) {
+            continue;
+        }
         if (rc != LOAM_OK) {
-            error_prefix(err, "the backup is deleted, shared files stay");
+            if (err != NULL) {
+                *err = cause;
+            }
             return rc;
         }
-        rc = keep_files(sweeping, &backup, err);
+        rc = add_names(names, &backup, err);
         backup_deinit(&backup);
         TRY(rc);
     }
-    if (sweeping->kept.size > 0) {
-        qsort(sweeping->kept.data, sweeping->kept.size / FILE_NAME_SIZE, FILE_NAME_SIZE, by_name);
+    return LOAM_OK;
+}
+
+int backup_names(struct env_dir *dir,
+                 bool skip_damaged,
+                 struct loam_buffer *names,
+                 struct loam_error *err)
+{
+    struct ids ids;
+    TRY(list_ids(dir, &ids, err));
+    int rc = add_all_names(dir, &ids, skip_damaged, names, err);
+    loam_buffer_free(&ids.list);
+    if (rc == LOAM_OK && names->size > 0) {
+        qsort(names->data, names->size / FILE_NAME_SIZE, FILE_NAME_SIZE, compare_names);
     }
-    TRY(env_list(sweeping->dir, sweep_file, sweeping, err));
-    return env_dir_sync(sweeping->dir, err);
+    return rc;
+}
+
+bool backup_names_have(const struct loam_buffer *names, const char *name)
+{
+    size_t count = names->size / FILE_NAME_SIZE;
+    return count > 0 && bsearch(name, names->data, count, FILE_NAME_SIZE, compare_names) != NULL;
+}
+
+/* Removes files that no backup names. With a text that cannot be read nothing is removed. */
+static int sweep(struct env_dir *dir, struct loam_error *err)
+{
+    struct sweeping sweeping = {.dir = dir, .err = err};
+    int rc = backup_names(dir, false, &sweeping.kept, err);
+    if (rc != LOAM_OK) {
+        error_prefix(err, "the backup is deleted, shared files stay");
+    } else {
+        rc = env_list(dir, sweep_file, &sweeping, err);
+    }
+    loam_buffer_free(&sweeping.kept);
+    return rc == LOAM_OK ? env_dir_sync(dir, err) : rc;
 }
 
 static int delete_one(struct env_dir *dir, uint64_t id, struct loam_error *err)
 {
     char name[FILE_NAME_SIZE];
-    struct ids ids;
     backup_text_name(id, name);
     /* First, and durable: a backup whose files go must not be listed. */
     int rc = env_remove(dir, name, err);
@@ -283,12 +319,7 @@ static int delete_one(struct env_dir *dir, uint64_t id, struct loam_error *err)
     }
     TRY(rc);
     TRY(env_dir_sync(dir, err));
-    TRY(list_ids(dir, &ids, err));
-    struct sweeping sweeping = {.dir = dir, .err = err};
-    rc = sweep(&sweeping, &ids, err);
-    loam_buffer_free(&sweeping.kept);
-    loam_buffer_free(&ids.list);
-    return rc;
+    return sweep(dir, err);
 }
 
 int backup_delete(struct env *env, const char *path, uint64_t id, struct loam_error *err)
