@@ -148,6 +148,10 @@ typedef struct loam_options {
     uint32_t key_bytes_max;         /* Default 64 KiB, also the largest. */
     uint64_t value_bytes_max;       /* Default 64 MiB, also the largest. */
     uint64_t batch_bytes_max;       /* Default 128 MiB. */
+    uint64_t scrub_interval_ms;     /* Every so often all tables are read and compared in the
+                                       background, the first time so long after opening; 0 = never.
+                                       Default 7 days. */
+    uint64_t scrub_rate_bytes;      /* Read by that per second; 0 = unlimited. Default 8 MiB. */
     uint64_t reserve_bytes; /* With less free on the disk, writes answer NO_SPACE; deletes go on to
                                half of it, flush and compaction live from it. 0 = automatic:
                                memtable_bytes, on a small disk less. */
@@ -621,9 +625,11 @@ LOAM_NODISCARD int loam_repair(const char *path, loam_buffer *report, loam_error
  */
 LOAM_NODISCARD int loam_check(loam_db *db, loam_buffer *report, loam_error *err);
 
-/* Checks as a job, "check": its text is the first finding. Thread: any */
+/* Checks as a job, "check": its text is the first finding. What it finds makes the health DEGRADED
+ * until a check finds nothing. Errors: BUSY one runs. Thread: any */
 LOAM_NODISCARD int loam_check_start(loam_db *db, uint64_t *job, loam_error *err);
-/* Checkpoint and backup as jobs, "checkpoint" and "backup". Thread: any */
+/* Checkpoint and backup as jobs, "checkpoint" and "backup"; and three that do not touch this store,
+ * as jobs beside its own: "restore", "verify" of a backup, "delete" of one. Thread: any */
 LOAM_NODISCARD int
 loam_checkpoint_start(loam_db *db, const char *path, uint64_t *job, loam_error *err);
 LOAM_NODISCARD int loam_backup_start(loam_db *db,
@@ -631,10 +637,39 @@ LOAM_NODISCARD int loam_backup_start(loam_db *db,
                                      const loam_backup_options *options,
                                      uint64_t *job,
                                      loam_error *err);
+LOAM_NODISCARD int loam_restore_start(
+    loam_db *db, const char *path, uint64_t id, const char *to, uint64_t *job, loam_error *err);
+LOAM_NODISCARD int loam_backup_verify_start(
+    loam_db *db, const char *path, uint64_t id, uint64_t *job, loam_error *err);
+LOAM_NODISCARD int loam_backup_delete_start(
+    loam_db *db, const char *path, uint64_t id, uint64_t *job, loam_error *err);
+
+/* A long call made by a thread of its own, followed and cancelled by its owner: loam_restore(),
+ * loam_repair() and loam_backup_verify() without an open store, and loam_check() with its report.
+ */
+typedef struct loam_work loam_work;
+LOAM_NODISCARD int
+loam_restore_begin(const char *path, uint64_t id, const char *to, loam_work **out, loam_error *err);
+LOAM_NODISCARD int loam_repair_begin(const char *path, loam_work **out, loam_error *err);
+LOAM_NODISCARD int
+loam_backup_verify_begin(const char *path, uint64_t id, loam_work **out, loam_error *err);
+/* loam_check(): the store is not closed before loam_work_free(): BUSY. */
+LOAM_NODISCARD int loam_check_begin(loam_db *db, loam_work **out, loam_error *err);
+/* Waits until it ended or timeout_ms passed (0 = no wait) and tells how it stands. Thread: owner */
+void loam_work_wait(loam_work *work, uint32_t timeout_ms, loam_job_info *out);
+/* Asks it to stop: it undoes what it did and ends as CANCELLED. A repair that already changes the
+ * store goes on. Thread: owner */
+void loam_work_cancel(loam_work *work);
+/* The report of a repair or a verification that has ended; borrowed until loam_work_free(). NULL
+ * while it runs. Thread: owner */
+const loam_buffer *loam_work_report(loam_work *work);
+/* Cancels and waits when it still runs. NULL is fine. Thread: owner */
+void loam_work_free(loam_work *work);
 /*
  * Starts a job, "scrub", that reads every table at most so fast (0 = no limit) and compares its
  * hash with the manifest's. Damaged files are lines of the log and make the health DEGRADED until a
- * scrub finds none; the job then fails with CORRUPT. Thread: any
+ * scrub finds none; the job then fails with CORRUPT. Errors: BUSY one runs, which may be the one
+ * of scrub_interval_ms. Thread: any
  */
 LOAM_NODISCARD int
 loam_scrub(loam_db *db, uint64_t bytes_per_second, uint64_t *job, loam_error *err);
@@ -708,6 +743,10 @@ typedef struct loam_stats {
     uint64_t stalls; /* Writes that were delayed by back-pressure. */
     uint64_t stall_us;
     uint64_t background_errors;
+    uint64_t scrubs;               /* Finished ones. */
+    uint64_t scrub_read_bytes;     /* By them. */
+    uint64_t scrub_finished_at_ms; /* The last one; 0 = none yet. Not a counter. */
+    uint64_t damaged_files;        /* Found by the last scrub or check. Not a counter. */
 } loam_stats;
 void loam_stats_get(loam_db *db, loam_stats *out);
 

@@ -5,8 +5,9 @@ local ffi = require "ffi"
 local handles = require "kv.handles"
 local job = require "kv.job"
 local lib = require "kv.lib"
-local memory = require "kv.memory"
+local options = require "kv.options"
 local wait = require "kv.wait"
+local work = require "kv.work"
 
 local admin = {}
 local C = lib.C
@@ -197,19 +198,20 @@ function admin:job(id)
 end
 
 --- Checks every checksum, order and count of the store. Returns true and the report; when
---- something is wrong nil, err, CODE with the findings in err.report.
+--- something is wrong nil, err, CODE with the findings in err.report. on_progress: as kv.tools.
+---@param given? {on_progress: function}
 ---@return boolean? is_sound, string|kv.error report, string? code
-function admin:check()
+function admin:check(given)
   local p = handles.pointer(self, "check")
-  local buffer = memory.buffer()
-  local rc = C.loam_check(p, buffer, err)
-  local report = ffi.string(buffer.data, buffer.size)
-  if rc == 0 then
-    return true, report
+  given = given or {}
+  options.check("check", given, { on_progress = "function" })
+  local report, failure, code = work.run(function(out, detail)
+    return C.loam_check_begin(p, out, detail)
+  end, given.on_progress)
+  if not report then
+    return nil, failure, code
   end
-  local _, failure, code = errors.failure(rc)
-  failure.report = report
-  return nil, failure, code
+  return true, report
 end
 
 --- Returns the log lines that background threads have written since the last call, oldest first,

@@ -85,6 +85,8 @@ typedef struct loam_options {
     uint32_t key_bytes_max;
     uint64_t value_bytes_max;
     uint64_t batch_bytes_max;
+    uint64_t scrub_interval_ms;
+    uint64_t scrub_rate_bytes;
     uint64_t reserve_bytes;
 } loam_options;
 void loam_options_init(loam_options *options);
@@ -391,6 +393,23 @@ loam_checkpoint_start(loam_db *db, const char *path, uint64_t *job, loam_error *
     const loam_backup_options *options,
     uint64_t *job,
     loam_error *err);
+    int loam_restore_start(
+    loam_db *db, const char *path, uint64_t id, const char *to, uint64_t *job, loam_error *err);
+    int loam_backup_verify_start(
+    loam_db *db, const char *path, uint64_t id, uint64_t *job, loam_error *err);
+    int loam_backup_delete_start(
+    loam_db *db, const char *path, uint64_t id, uint64_t *job, loam_error *err);
+typedef struct loam_work loam_work;
+    int
+loam_restore_begin(const char *path, uint64_t id, const char *to, loam_work **out, loam_error *err);
+    int loam_repair_begin(const char *path, loam_work **out, loam_error *err);
+    int
+loam_backup_verify_begin(const char *path, uint64_t id, loam_work **out, loam_error *err);
+    int loam_check_begin(loam_db *db, loam_work **out, loam_error *err);
+void loam_work_wait(loam_work *work, uint32_t timeout_ms, loam_job_info *out);
+void loam_work_cancel(loam_work *work);
+const loam_buffer *loam_work_report(loam_work *work);
+void loam_work_free(loam_work *work);
     int
 loam_scrub(loam_db *db, uint64_t bytes_per_second, uint64_t *job, loam_error *err);
 typedef struct loam_table_info {
@@ -457,6 +476,10 @@ typedef struct loam_stats {
     uint64_t stalls;
     uint64_t stall_us;
     uint64_t background_errors;
+    uint64_t scrubs;
+    uint64_t scrub_read_bytes;
+    uint64_t scrub_finished_at_ms;
+    uint64_t damaged_files;
 } loam_stats;
 void loam_stats_get(loam_db *db, loam_stats *out);
 enum {
@@ -561,5 +584,9 @@ return {
     { name = "stalls", is_text = false },
     { name = "stall_us", is_text = false },
     { name = "background_errors", is_text = false },
+    { name = "scrubs", is_text = false },
+    { name = "scrub_read_bytes", is_text = false },
+    { name = "scrub_finished_at_ms", is_text = false },
+    { name = "damaged_files", is_text = false },
   },
 }

@@ -58,6 +58,8 @@ local WAL_RECOVERY = { strict = C.LOAM_WAL_STRICT, prefix = C.LOAM_WAL_PREFIX }
 ---@field value_bytes_max? number
 ---@field batch_bytes_max? number
 ---@field reserve_bytes? number     free disk space below which writes answer NO_SPACE
+---@field scrub_interval_ms? number all tables are compared so often in the background; 0 = never
+---@field scrub_rate_bytes? number  read by that per second
 ---@field log? fun(level: string, text: string, at: number)  called inside administrative calls
 local KNOWN = {
   create = "boolean", error_if_exists = "boolean", read_only = "boolean", point_index = "boolean",
@@ -66,6 +68,7 @@ local KNOWN = {
   memory_bytes = "whole", memtable_bytes = "whole", block_bytes = "whole", table_bytes = "whole",
   compaction_rate_bytes = "whole", max_open_files = "whole", key_bytes_max = "whole",
   value_bytes_max = "whole", batch_bytes_max = "whole", reserve_bytes = "whole",
+  scrub_interval_ms = "whole", scrub_rate_bytes = "whole",
   log = "function",
 }
 -- Where an option has fewer bits than a Lua number: larger values are misuse, not another value.

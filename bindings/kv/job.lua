@@ -13,6 +13,7 @@ local err = errors.scratch
 local info = ffi.new("loam_job_info")
 local LIST_SIZE_MAX = 64
 local POLL_SECONDS = 0.02
+local PROGRESS_MS = 100
 
 local STATES = {
   [C.LOAM_JOB_RUNNING] = "running", [C.LOAM_JOB_DONE] = "done", [C.LOAM_JOB_FAILED] = "failed",
@@ -23,8 +24,12 @@ local STATES = {
 ---@field id number
 local methods = {}
 local metatable = { __name = "kv.job", __index = methods }
+local describe
 
-local function describe(from)
+--- A loam_job_info as a table.
+---@param from ffi.cdata*
+---@return table
+function job.describe(from)
   local finished_at_ms = tonumber(from.finished_at_ms)
   return {
     id = tonumber(from.id),
@@ -38,6 +43,8 @@ local function describe(from)
     finished_at = finished_at_ms > 0 and finished_at_ms / 1000 or nil,
   }
 end
+
+describe = job.describe
 
 -- Returns the loam_db of a job's database or raises.
 local function pointer(self, call)
@@ -66,7 +73,9 @@ function methods:info()
   return describe(info)
 end
 
-local function ended(found)
+--- What an ended job gives to who waits: its info, or nil, err, CODE.
+---@param found table
+function job.result(found)
   if found.state == "done" then
     return found
   elseif found.state == "cancelled" then
@@ -74,6 +83,8 @@ local function ended(found)
   end
   return errors.refuse(found.code or "IO", "%s", found.text)
 end
+
+local ended = job.result
 
 -- A handler of a host passes the time asleep.
 local function wait_asleep(self, timeout_ms)
@@ -109,6 +120,34 @@ function methods:wait(timeout_ms)
     return errors.failure(rc)
   end
   return ended(describe(info))
+end
+
+--- Waits for the end as wait() does, and calls on_progress(info) about ten times a second. When
+--- that returns false, or raises, the job is cancelled.
+---@param on_progress fun(info: table): boolean?
+---@return table? info, kv.error? err, string? code
+function methods:follow(on_progress)
+  if type(on_progress) ~= "function" then
+    errors.misuse("follow: takes a function, got %s", errors.what_came(on_progress))
+  end
+  while true do
+    local found, failure, code = self:wait(PROGRESS_MS)
+    if found or code ~= "TIMEOUT" then
+      return found, failure, code
+    end
+    found, failure, code = self:info()
+    if not found then
+      return nil, failure, code
+    end
+    local is_ok, goes_on = pcall(on_progress, found)
+    if not is_ok or goes_on == false then
+      self:cancel()
+    end
+    if not is_ok then
+      self:wait()
+      error(goes_on, 0)
+    end
+  end
 end
 
 --- Asks the job to stop.

@@ -1,15 +1,15 @@
 -- Copies and repairs: checkpoints, backups, restore, scrub, verify, repair.
 --
--- In a host, whose handlers must not hold their thread up, checkpoint and backup run as jobs and
--- the handler sleeps meanwhile.
+-- All run in threads of the library: where a handler of a host calls, it sleeps meanwhile. The
+-- option on_progress(info) is called about ten times a second with {bytes_done, bytes_total, ...}
+-- as job:info() has them; when it returns false the call is undone and gives nil, err, "CANCELLED".
 local errors = require "kv.errors"
 local ffi = require "ffi"
 local handles = require "kv.handles"
 local job = require "kv.job"
 local lib = require "kv.lib"
-local memory = require "kv.memory"
 local options = require "kv.options"
-local wait = require "kv.wait"
+local work = require "kv.work"
 
 local tools = { methods = {}, functions = {} }
 local methods, functions = tools.methods, tools.functions
@@ -17,12 +17,12 @@ local C = lib.C
 local err = errors.scratch
 local id_out = ffi.new("uint64_t[1]")
 local count_out = ffi.new("size_t[1]")
-local info_out = ffi.new("loam_backup_info")
 
-local BACKUP = { incremental = "boolean", bytes_per_second = "whole" }
+local CHECKPOINT = { on_progress = "function" }
+local BACKUP = { incremental = "boolean", bytes_per_second = "whole", on_progress = "function" }
 local SCRUB = { bytes_per_second = "whole" }
-local VERIFY = { deep = "boolean" }
-local RESTORE = { id = "whole" }
+local VERIFY = { deep = "boolean", on_progress = "function" }
+local RESTORE = { id = "whole", on_progress = "function" }
 
 local function check_path(call, path)
   if type(path) ~= "string" then
@@ -46,15 +46,21 @@ local function started(self, rc)
   return job.new(self, tonumber(id_out[0]))
 end
 
--- Starts a job and sleeps until it ended; returns its text.
-local function asleep(self, rc)
+-- Starts a job and waits for its end; returns its info.
+local function ended(self, rc, on_progress)
   local running, failure, code = started(self, rc)
   if not running then
     return nil, failure, code
+  elseif on_progress then
+    return running:follow(on_progress)
   end
-  local ended
-  ended, failure, code = running:wait()
-  return ended and ended.text, failure, code
+  return running:wait()
+end
+
+local function checked(call, given, known)
+  given = given or {}
+  options.check(call, given, known)
+  return given
 end
 
 ---@class kv.backup_info
@@ -83,62 +89,55 @@ end
 --- Makes a store of its own in an absent or empty directory, equal to the newest commit point.
 --- Returns that sequence number.
 ---@param path string
+---@param given? {on_progress: function}
 ---@return number? seq, kv.error? err, string? code
-function methods:checkpoint(path)
+function methods:checkpoint(path, given)
   local p = handles.pointer(self, "checkpoint")
   check_path("checkpoint", path)
-  if wait.has("sleep") then
-    local text, failure, code = asleep(self, C.loam_checkpoint_start(p, path, id_out, err))
-    return text and tonumber(text:match("%d+")), failure, code
+  given = checked("checkpoint", given, CHECKPOINT)
+  local rc = C.loam_checkpoint_start(p, path, id_out, err)
+  local info, failure, code = ended(self, rc, given.on_progress)
+  if not info then
+    return nil, failure, code
   end
-  local rc = C.loam_checkpoint(p, path, id_out, err)
-  self:_deliver_log()
-  if rc ~= 0 then
-    return errors.failure(rc)
-  end
-  return tonumber(id_out[0])
+  return tonumber(info.text:match("%d+"))
 end
 
-local function backup_options(given)
-  given = given or {}
-  options.check("backup", given, BACKUP)
-  return ffi.new("loam_backup_options", {
-    incremental = given.incremental ~= false,
-    bytes_per_second = given.bytes_per_second or 0,
-  })
+-- What a backup that was just made is, out of its directory and the text of its job.
+local function made_backup(path, text)
+  local id, new_bytes = tonumber(text:match("backup (%d+)")), text:match("(%d+) of them new")
+  local list, failure, code = functions.backups(path)
+  if not list then
+    return nil, failure, code
+  end
+  for _, info in ipairs(list) do
+    if info.id == id then
+      info.new_bytes = tonumber(new_bytes)
+      return info
+    end
+  end
+  return errors.refuse("IO", "backup %d in %s is gone again", id, path)
 end
 
 --- Adds a backup to a directory of backups. Option incremental (default true) trusts files that are
 --- there already; false reads them all again and replaces damaged ones.
 ---@param path string
----@param given? {incremental: boolean, bytes_per_second: number}
+---@param given? {incremental: boolean, bytes_per_second: number, on_progress: function}
 ---@return kv.backup_info? info, kv.error? err, string? code
 function methods:backup(path, given)
   local p = handles.pointer(self, "backup")
   check_path("backup", path)
-  local filled = backup_options(given)
-  if wait.has("sleep") then
-    local rc = C.loam_backup_start(p, path, filled, id_out, err)
-    local text, failure, code = asleep(self, rc)
-    if not text then
-      return nil, failure, code
-    end
-    local list = functions.backups(path)
-    local id, new_bytes = tonumber(text:match("backup (%d+)")), text:match("(%d+) of them new")
-    for _, info in ipairs(list or {}) do
-      if info.id == id then
-        info.new_bytes = tonumber(new_bytes)
-        return info
-      end
-    end
-    return errors.refuse("IO", "backup %d in %s is gone again", id, path)
+  given = checked("backup", given, BACKUP)
+  local filled = ffi.new("loam_backup_options", {
+    incremental = given.incremental ~= false,
+    bytes_per_second = given.bytes_per_second or 0,
+  })
+  local rc = C.loam_backup_start(p, path, filled, id_out, err)
+  local info, failure, code = ended(self, rc, given.on_progress)
+  if not info then
+    return nil, failure, code
   end
-  local rc = C.loam_backup(p, path, filled, info_out, err)
-  self:_deliver_log()
-  if rc ~= 0 then
-    return errors.failure(rc)
-  end
-  return describe(info_out)
+  return made_backup(path, info.text)
 end
 
 --- Starts a job that reads every table and compares its hash; damage fails it with CORRUPT and
@@ -147,28 +146,20 @@ end
 ---@return kv.job? job, kv.error? err, string? code
 function methods:scrub(given)
   local p = handles.pointer(self, "scrub")
-  given = given or {}
-  options.check("scrub", given, SCRUB)
+  given = checked("scrub", given, SCRUB)
   return started(self, C.loam_scrub(p, given.bytes_per_second or 0, id_out, err))
 end
 
 --- Compares the hash of every table at full speed and waits; with deep = true checks every row,
 --- index and log too. True, or nil, err, CODE.
----@param given? {deep: boolean}
+---@param given? {deep: boolean, on_progress: function}
 ---@return boolean? is_sound, kv.error? err, string? code
 function methods:verify(given)
   local p = handles.pointer(self, "verify")
-  given = given or {}
-  options.check("verify", given, VERIFY)
-  local rc = given.deep and C.loam_check_start(p, id_out, err) or
-    C.loam_scrub(p, 0, id_out, err)
-  local running, failure, code = started(self, rc)
-  if not running then
-    return nil, failure, code
-  end
-  local ended
-  ended, failure, code = running:wait()
-  if not ended then
+  given = checked("verify", given, VERIFY)
+  local rc = given.deep and C.loam_check_start(p, id_out, err) or C.loam_scrub(p, 0, id_out, err)
+  local info, failure, code = ended(self, rc, given.on_progress)
+  if not info then
     return nil, failure, code
   end
   return true
@@ -213,16 +204,16 @@ end
 --- Reads every file of a backup; true and a report, or nil, err, CODE with err.report.
 ---@param path string
 ---@param id? number  default the newest
+---@param given? {on_progress: function}
 ---@return boolean? is_sound, string|kv.error report, string? code
-function functions.verify_backup(path, id)
+function functions.verify_backup(path, id, given)
   check_path("verify_backup", path)
   check_id("verify_backup", id or 0)
-  local buffer = memory.buffer()
-  local rc = C.loam_backup_verify(path, id or 0, buffer, err)
-  local report = buffer.data ~= nil and ffi.string(buffer.data, buffer.size) or ""
-  if rc ~= 0 then
-    local _, failure, code = errors.failure(rc)
-    failure.report = report
+  given = checked("verify_backup", given, CHECKPOINT)
+  local report, failure, code = work.run(function(out, detail)
+    return C.loam_backup_verify_begin(path, id or 0, out, detail)
+  end, given.on_progress)
+  if not report then
     return nil, failure, code
   end
   return true, report
@@ -231,16 +222,17 @@ end
 --- Makes a store in `to`, absent or empty, of a backup in `from`. Every file is verified first.
 ---@param from string
 ---@param to string
----@param given? {id: number}  default the newest
+---@param given? {id: number, on_progress: function}  id: default the newest
 ---@return boolean? is_done, kv.error? err, string? code
 function functions.restore(from, to, given)
   check_path("restore", from)
   check_path("restore", to)
-  given = given or {}
-  options.check("restore", given, RESTORE)
-  local rc = C.loam_restore(from, given.id or 0, to, err)
-  if rc ~= 0 then
-    return errors.failure(rc)
+  given = checked("restore", given, RESTORE)
+  local report, failure, code = work.run(function(out, detail)
+    return C.loam_restore_begin(from, given.id or 0, to, out, detail)
+  end, given.on_progress)
+  if not report then
+    return nil, failure, code
   end
   return true
 end
@@ -248,15 +240,14 @@ end
 --- Makes a damaged, closed store one that opens, with every row that can be read. What it does not
 --- use stands in the subdirectory lost. Returns a line per file.
 ---@param path string
+---@param given? {on_progress: function}
 ---@return string? report, kv.error? err, string? code
-function functions.repair(path)
+function functions.repair(path, given)
   check_path("repair", path)
-  local buffer = memory.buffer()
-  local rc = C.loam_repair(path, buffer, err)
-  if rc ~= 0 then
-    return errors.failure(rc)
-  end
-  return buffer.data ~= nil and ffi.string(buffer.data, buffer.size) or ""
+  given = checked("repair", given, CHECKPOINT)
+  return work.run(function(out, detail)
+    return C.loam_repair_begin(path, out, detail)
+  end, given.on_progress)
 end
 
 return tools

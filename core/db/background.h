@@ -49,6 +49,14 @@ void background_report(struct loam_db *db,
                        int code,
                        const struct loam_error *cause);
 
+/* scrub.c: starts a scrub when one is due. Flush thread. */
+void scrub_tick(struct loam_db *db);
+/* check_store.c: loam_check() with progress, which may be NULL. */
+NODISCARD int check_store(struct loam_db *db,
+                          struct loam_buffer *report,
+                          struct progress *progress,
+                          struct loam_error *err);
+
 /* rotate.c: creates the next log, names it in the edit and applies it. */
 NODISCARD int log_begin(struct loam_db *db,
                         uint64_t bytes_min,

@@ -16,10 +16,12 @@
 #define LOAM_DB_BACKUP_H
 
 #include "base/status.h"
+#include "db/progress.h"
 #include "env/env.h"
 
 /* ffi: begin */
-/* What loam_backup_list() and its neighbours are, with a driver of the caller's choice. */
+/* What loam_backup_list() and its neighbours are, with a driver of the caller's choice. progress
+ * may be NULL; CANCELLED comes through it. */
 int backup_list(struct env *env,
                 const char *path,
                 struct loam_backup_info *out,
@@ -31,9 +33,14 @@ int backup_verify(struct env *env,
                   const char *path,
                   uint64_t id,
                   struct loam_buffer *report,
+                  struct progress *progress,
                   struct loam_error *err);
-int backup_restore(
-    struct env *env, const char *path, uint64_t id, const char *to, struct loam_error *err);
+int backup_restore(struct env *env,
+                   const char *path,
+                   uint64_t id,
+                   const char *to,
+                   struct progress *progress,
+                   struct loam_error *err);
 /* ffi: end */
 
 #endif

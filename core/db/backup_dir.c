@@ -155,12 +155,15 @@ int backup_list(struct env *env,
 
 /* ---- Verifying ---- */
 
-static int check_file(struct env_dir *dir, const struct backup_file *file, struct loam_error *err)
+static int check_file(struct env_dir *dir,
+                      const struct backup_file *file,
+                      struct progress *progress,
+                      struct loam_error *err)
 {
     char stored[FILE_NAME_SIZE];
     struct file_sum found = {0};
     backup_stored_name(file, stored);
-    int rc = file_sum_read(dir, stored, &found, NULL, err);
+    int rc = file_sum_read(dir, stored, &found, progress, err);
     if (rc == LOAM_NOT_FOUND) {
         return fail(err, LOAM_CORRUPT, "%s: is missing", stored);
     }
@@ -168,20 +171,25 @@ static int check_file(struct env_dir *dir, const struct backup_file *file, struc
     return file_sum_check(stored, &found, &file->sum, err);
 }
 
-static int
-verify(struct env_dir *dir, uint64_t id, struct loam_buffer *report, struct loam_error *err)
+/* A line per file. Returns the first finding; what the caller cancels ends at once. */
+static int check_files(struct env_dir *dir,
+                       const struct backup *backup,
+                       struct loam_buffer *report,
+                       struct progress *progress,
+                       struct loam_error *err)
 {
-    struct backup backup = {0};
-    int first = LOAM_OK;
-    TRY(read_one(dir, id, &backup, err));
     size_t count = 0;
-    const struct backup_file *files = backup_files(&backup, &count);
+    int first = LOAM_OK;
+    const struct backup_file *files = backup_files(backup, &count);
     for (size_t i = 0; i < count; i++) {
         struct loam_error cause = {0};
-        int rc = check_file(dir, &files[i], &cause);
-        if (rc != LOAM_OK && first == LOAM_OK) {
+        int rc = check_file(dir, &files[i], progress, &cause);
+        if (rc != LOAM_OK && (first == LOAM_OK || rc == LOAM_CANCELLED)) {
             first = rc;
             *err = cause;
+        }
+        if (rc == LOAM_CANCELLED) {
+            break;
         }
         int noted = rc == LOAM_OK ? buf_printf(report, NULL, "ok       %s\n", files[i].name)
                                   : buf_printf(report, NULL, "damaged  %s\n", cause.text);
@@ -189,7 +197,6 @@ verify(struct env_dir *dir, uint64_t id, struct loam_buffer *report, struct loam
             first = mem_fail(err, 1);
         }
     }
-    backup_deinit(&backup);
     return first;
 }
 
@@ -197,13 +204,20 @@ int backup_verify(struct env *env,
                   const char *path,
                   uint64_t id,
                   struct loam_buffer *report,
+                  struct progress *progress,
                   struct loam_error *err)
 {
     struct env_dir *dir = NULL;
+    struct backup backup = {0};
     struct loam_error local;
     report->size = 0;
     TRY(backup_dir_open(env, path, false, &dir, err));
-    int rc = verify(dir, id, report, err == NULL ? &local : err);
+    int rc = read_one(dir, id, &backup, err);
+    if (rc == LOAM_OK) {
+        progress_expect(progress, backup.info.bytes);
+        rc = check_files(dir, &backup, report, progress, err == NULL ? &local : err);
+        backup_deinit(&backup);
+    }
     env_dir_close(dir);
     return rc;
 }
@@ -333,8 +347,11 @@ int backup_delete(struct env *env, const char *path, uint64_t id, struct loam_er
 
 /* ---- Restoring ---- */
 
-static int
-fill(struct env_dir *dir, const struct backup *backup, struct new_dir *made, struct loam_error *err)
+static int fill(struct env_dir *dir,
+                const struct backup *backup,
+                struct new_dir *made,
+                struct progress *progress,
+                struct loam_error *err)
 {
     size_t count = 0;
     const struct backup_file *files = backup_files(backup, &count);
@@ -346,7 +363,7 @@ fill(struct env_dir *dir, const struct backup *backup, struct new_dir *made, str
         if (i + 1 == count) {
             TRY(env_dir_sync(made->dir, err)); /* Tables before the manifest. */
         }
-        TRY(file_copy(&from, &to, &files[i].sum, NULL, NULL, err));
+        TRY(file_copy(&from, &to, &files[i].sum, NULL, progress, err));
     }
     TRY(env_dir_sync(made->dir, err));
     /* Every file was verified on its way: now it may be a store. */
@@ -354,12 +371,15 @@ fill(struct env_dir *dir, const struct backup *backup, struct new_dir *made, str
     return new_dir_check(made, backup->info.seq, count - 1, err);
 }
 
-static int check_all(struct env_dir *dir, const struct backup *backup, struct loam_error *err)
+static int check_all(struct env_dir *dir,
+                     const struct backup *backup,
+                     struct progress *progress,
+                     struct loam_error *err)
 {
     size_t count = 0;
     const struct backup_file *files = backup_files(backup, &count);
     for (size_t i = 0; i < count; i++) {
-        TRY(check_file(dir, &files[i], err));
+        TRY(check_file(dir, &files[i], progress, err));
     }
     return LOAM_OK;
 }
@@ -368,25 +388,31 @@ static int restore(struct env *env,
                    struct env_dir *dir,
                    const struct backup *backup,
                    const char *to,
+                   struct progress *progress,
                    struct loam_error *err)
 {
     struct new_dir made;
-    TRY(check_all(dir, backup, err)); /* Before anything is made. */
+    progress_expect(progress, 2 * backup->info.bytes);
+    TRY(check_all(dir, backup, progress, err)); /* Before anything is made. */
     TRY(new_dir_open(&made, env, to, err));
-    int rc = fill(dir, backup, &made, err);
+    int rc = fill(dir, backup, &made, progress, err);
     new_dir_close(&made, rc != LOAM_OK);
     return rc;
 }
 
-int backup_restore(
-    struct env *env, const char *path, uint64_t id, const char *to, struct loam_error *err)
+int backup_restore(struct env *env,
+                   const char *path,
+                   uint64_t id,
+                   const char *to,
+                   struct progress *progress,
+                   struct loam_error *err)
 {
     struct env_dir *dir = NULL;
     struct backup backup = {0};
     TRY(backup_dir_open(env, path, false, &dir, err));
     int rc = read_one(dir, id, &backup, err);
     if (rc == LOAM_OK) {
-        rc = restore(env, dir, &backup, to, err);
+        rc = restore(env, dir, &backup, to, progress, err);
         backup_deinit(&backup);
     }
     env_dir_close(dir);
@@ -411,10 +437,10 @@ int loam_backup_delete(const char *path, uint64_t id, loam_error *err)
 
 int loam_backup_verify(const char *path, uint64_t id, loam_buffer *report, loam_error *err)
 {
-    return backup_verify(env_posix(), path, id, report, err);
+    return backup_verify(env_posix(), path, id, report, NULL, err);
 }
 
 int loam_restore(const char *path, uint64_t id, const char *to, loam_error *err)
 {
-    return backup_restore(env_posix(), path, id, to, err);
+    return backup_restore(env_posix(), path, id, to, NULL, err);
 }

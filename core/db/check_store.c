@@ -19,12 +19,15 @@ enum { VERDICTS_MAX = 100 };
 struct checking {
     struct loam_db *db;
     struct loam_buffer *report;
+    struct progress *progress; /* Or NULL. */
+    struct damage damage[DAMAGE_KIND_COUNT];
     struct loam_error first;
     int code; /* Of the first finding. */
 };
 
 /* Notes the result of one check; only a report that cannot be written ends the whole. */
 static int note(struct checking *check,
+                enum damage_kind kind,
                 const char *what,
                 int rc,
                 const struct loam_error *cause,
@@ -37,7 +40,13 @@ static int note(struct checking *check,
         check->code = rc;
         check->first = *cause;
     }
-    return buf_printf(check->report, err, "damaged  %s: %s\n", what, cause->text);
+    if (check->damage[kind].file_count++ == 0) {
+        check->damage[kind].first = *cause;
+    }
+    /* The text mostly begins with the name of the file. */
+    bool is_named = strncmp(cause->text, what, strlen(what)) == 0;
+    return buf_printf(check->report, err, "damaged  %s%s%s\n", is_named ? "" : what,
+                      is_named ? "" : ": ", cause->text);
 }
 
 static int
@@ -61,7 +70,8 @@ check_tables(struct checking *check, const struct version *version, struct loam_
             struct loam_error cause = {0};
             file_name_make(FILE_TABLE, meta->number, name);
             int rc = check_table(check, meta, &cause);
-            TRY(note(check, name, rc, &cause, err));
+            TRY(note(check, DAMAGE_TABLES, name, rc, &cause, err));
+            TRY(progress_add(check->progress, meta->size, err));
         }
     }
     return LOAM_OK;
@@ -116,7 +126,7 @@ static int check_logs(struct checking *check, struct loam_error *err)
             !version_set_is_live_file(check->db->versions, FILE_WAL, logs[i])) {
             continue; /* Flushed and removed meanwhile. */
         }
-        TRY(note(check, name, rc, &cause, err));
+        TRY(note(check, DAMAGE_OTHERS, name, rc, &cause, err));
     }
     return LOAM_OK;
 }
@@ -163,26 +173,34 @@ static int list_orphan(void *context, const char *name)
 static int check_all(struct checking *check, const struct version *version, struct loam_error *err)
 {
     struct loam_error cause = {0};
-    TRY(note(check, "structure", version_check(version, &cause), &cause, err));
-    TRY(note(check, "manifest", read_manifest(check, &cause), &cause, err));
+    TRY(note(check, DAMAGE_OTHERS, "structure", version_check(version, &cause), &cause, err));
+    TRY(note(check, DAMAGE_OTHERS, "manifest", read_manifest(check, &cause), &cause, err));
     TRY(check_tables(check, version, err));
     TRY(check_logs(check, err));
     struct listing listing = {.check = check, .err = err};
     return env_list(check->db->dir, list_orphan, &listing, err);
 }
 
-int loam_check(loam_db *db, loam_buffer *report, loam_error *err)
+int check_store(struct loam_db *db,
+                struct loam_buffer *report,
+                struct progress *progress,
+                struct loam_error *err)
 {
-    struct checking check = {.db = db, .report = report};
+    struct checking check = {.db = db, .report = report, .progress = progress};
     report->size = 0;
     struct version *version = version_set_current(db->versions);
     int rc = check_all(&check, version, err);
     version_unref(version);
-    if (rc == LOAM_OK && check.code != LOAM_OK) {
-        if (err != NULL) {
-            *err = check.first;
-        }
-        rc = check.code;
+    TRY(rc);
+    db_set_damage(db, DAMAGE_TABLES, &check.damage[DAMAGE_TABLES]);
+    db_set_damage(db, DAMAGE_OTHERS, &check.damage[DAMAGE_OTHERS]);
+    if (check.code != LOAM_OK && err != NULL) {
+        *err = check.first;
     }
-    return rc;
+    return check.code;
+}
+
+int loam_check(loam_db *db, loam_buffer *report, loam_error *err)
+{
+    return check_store(db, report, NULL, err);
 }

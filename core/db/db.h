@@ -53,6 +53,8 @@ struct db_counters {
     _Atomic uint64_t stalls;
     _Atomic uint64_t stall_us;
     _Atomic uint64_t background_errors;
+    _Atomic uint64_t scrubs;
+    _Atomic uint64_t scrub_read_bytes;
 };
 
 /* Reads are counted on lines of their own, one per thread group, so that counting costs no sharing.
@@ -68,6 +70,13 @@ enum work_kind { WORK_FLUSH, WORK_COMPACTION, WORK_LOG, WORK_KIND_COUNT };
 struct work_state {
     int code;                /* Of the last attempt: LOAM_OK, or why it failed. */
     struct loam_error error; /* Meaningful while code is a failure. */
+};
+
+/* What the last look at the files found. A scrub looks at tables, a check at everything. */
+enum damage_kind { DAMAGE_TABLES, DAMAGE_OTHERS, DAMAGE_KIND_COUNT };
+struct damage {
+    uint64_t file_count;
+    struct loam_error first; /* Meaningful while file_count > 0. */
 };
 
 struct loam_db {
@@ -97,6 +106,7 @@ struct loam_db {
     _Atomic uint32_t scan_count;
     _Atomic uint32_t view_count;
     _Atomic uint32_t queue_count;
+    _Atomic uint32_t work_count;
 
     CACHE_ALIGNED struct commit commit;
 
@@ -114,8 +124,7 @@ struct loam_db {
     uint64_t full_compaction_job PROTECTED_BY(mu); /* Job that wants everything merged; 0 = none. */
     struct work_state background[WORK_KIND_COUNT] PROTECTED_BY(mu);
     struct loam_error poison PROTECTED_BY(mu); /* First cause; meaningful once is_read_only. */
-    struct loam_error damage PROTECTED_BY(mu); /* First finding of the last scrub. */
-    uint64_t damaged_file_count PROTECTED_BY(mu);
+    struct damage damage[DAMAGE_KIND_COUNT] PROTECTED_BY(mu);
     double flush_rate
         PROTECTED_BY(mu); /* Bytes of memtable per second, smoothed; 0 = not known yet. */
     double compact_rate PROTECTED_BY(mu); /* Bytes written per second, smoothed. */
@@ -138,6 +147,9 @@ struct loam_db {
     struct loam_snapshot *snapshots_last PROTECTED_BY(snapshot_mu);
     uint64_t snapshot_count PROTECTED_BY(snapshot_mu);
 
+    uint64_t scrub_due_ns;                          /* Flush thread only. */
+    uint64_t scrub_finished_at_ms PROTECTED_BY(mu); /* 0 = none was finished. */
+
     struct jobs jobs;
     struct tasks tasks;
     struct space space;
@@ -157,6 +169,9 @@ bool db_cannot_install(struct loam_db *db, struct loam_error *cause);
 bool db_poison_if_lost(struct loam_db *db);
 /* READ_ONLY with the first cause, or LOAM_OK. */
 NODISCARD int db_check_writable(struct loam_db *db, struct loam_error *err);
+
+/* Makes what a look at the files found the truth. Thread: any */
+void db_set_damage(struct loam_db *db, enum damage_kind kind, const struct damage *found);
 
 /* For counters that only one thread changes (the commit leader): no locked instruction. */
 static inline void db_count_owned(_Atomic uint64_t *counter, uint64_t n)

@@ -256,6 +256,7 @@ void *flush_thread_run(void *argument)
         epoch_collect();
         obsolete_remove(db);
         space_refresh(db);
+        scrub_tick(db);
         mutex_lock(&db->mu);
     }
     mutex_unlock(&db->mu);

@@ -66,6 +66,30 @@ int jobs_progress(struct jobs *jobs, uint64_t id, uint64_t bytes)
     return rc;
 }
 
+void jobs_expect(struct jobs *jobs, uint64_t id, uint64_t bytes_total)
+{
+    mutex_lock(&jobs->mu);
+    struct job *job = find(jobs, id);
+    if (job != NULL) {
+        job->info.bytes_total = bytes_total;
+    }
+    mutex_unlock(&jobs->mu);
+}
+
+uint64_t jobs_running(struct jobs *jobs, const char *kind)
+{
+    uint64_t id = 0;
+    mutex_lock(&jobs->mu);
+    for (int i = 0; i < JOB_COUNT_MAX && id == 0; i++) {
+        const struct loam_job_info *info = &jobs->list[i].info;
+        if (info->id != 0 && info->state == LOAM_JOB_RUNNING && strcmp(info->kind, kind) == 0) {
+            id = info->id;
+        }
+    }
+    mutex_unlock(&jobs->mu);
+    return id;
+}
+
 void jobs_end(struct jobs *jobs, uint64_t id, int code, const char *text)
 {
     mutex_lock(&jobs->mu);
@@ -90,48 +114,69 @@ static int not_found(uint64_t id, struct loam_error *err)
     return fail(err, LOAM_NOT_FOUND, "no job %" PRIu64, id);
 }
 
-int loam_job_get(loam_db *db, uint64_t job, loam_job_info *out, loam_error *err)
+int jobs_get(struct jobs *jobs, uint64_t id, struct loam_job_info *out, struct loam_error *err)
 {
-    mutex_lock(&db->jobs.mu);
-    struct job *found = find(&db->jobs, job);
+    mutex_lock(&jobs->mu);
+    struct job *found = find(jobs, id);
     if (found != NULL) {
         *out = found->info;
     }
-    mutex_unlock(&db->jobs.mu);
-    return found == NULL ? not_found(job, err) : LOAM_OK;
+    mutex_unlock(&jobs->mu);
+    return found == NULL ? not_found(id, err) : LOAM_OK;
+}
+
+int jobs_wait(struct jobs *jobs,
+              uint64_t id,
+              uint32_t timeout_ms,
+              struct loam_job_info *out,
+              struct loam_error *err)
+{
+    uint64_t until = monotonic_ns() + (uint64_t)timeout_ms * 1000000;
+    int rc = LOAM_OK;
+    mutex_lock(&jobs->mu);
+    struct job *found = find(jobs, id);
+    while (found != NULL && found->info.state == LOAM_JOB_RUNNING && rc == LOAM_OK) {
+        if (timeout_ms == 0) {
+            cond_wait(&jobs->ended, &jobs->mu);
+        } else if (!cond_wait_until(&jobs->ended, &jobs->mu, until)) {
+            rc = fail(err, LOAM_TIMEOUT, "job %" PRIu64 " still runs after %u ms", id, timeout_ms);
+        }
+        found = find(jobs, id);
+    }
+    if (found != NULL && rc == LOAM_OK) {
+        *out = found->info;
+    }
+    mutex_unlock(&jobs->mu);
+    return found == NULL ? not_found(id, err) : rc;
+}
+
+int jobs_cancel(struct jobs *jobs, uint64_t id, struct loam_error *err)
+{
+    mutex_lock(&jobs->mu);
+    struct job *found = find(jobs, id);
+    if (found != NULL) {
+        found->is_cancelled = true;
+    }
+    mutex_unlock(&jobs->mu);
+    return found == NULL ? not_found(id, err) : LOAM_OK;
+}
+
+/* ---- The public calls ---- */
+
+int loam_job_get(loam_db *db, uint64_t job, loam_job_info *out, loam_error *err)
+{
+    return jobs_get(&db->jobs, job, out, err);
 }
 
 int loam_job_wait(
     loam_db *db, uint64_t job, uint32_t timeout_ms, loam_job_info *out, loam_error *err)
 {
-    uint64_t until = monotonic_ns() + (uint64_t)timeout_ms * 1000000;
-    int rc = LOAM_OK;
-    mutex_lock(&db->jobs.mu);
-    struct job *found = find(&db->jobs, job);
-    while (found != NULL && found->info.state == LOAM_JOB_RUNNING && rc == LOAM_OK) {
-        if (timeout_ms == 0) {
-            cond_wait(&db->jobs.ended, &db->jobs.mu);
-        } else if (!cond_wait_until(&db->jobs.ended, &db->jobs.mu, until)) {
-            rc = fail(err, LOAM_TIMEOUT, "job %" PRIu64 " still runs after %u ms", job, timeout_ms);
-        }
-        found = find(&db->jobs, job);
-    }
-    if (found != NULL && rc == LOAM_OK) {
-        *out = found->info;
-    }
-    mutex_unlock(&db->jobs.mu);
-    return found == NULL ? not_found(job, err) : rc;
+    return jobs_wait(&db->jobs, job, timeout_ms, out, err);
 }
 
 int loam_job_cancel(loam_db *db, uint64_t job, loam_error *err)
 {
-    mutex_lock(&db->jobs.mu);
-    struct job *found = find(&db->jobs, job);
-    if (found != NULL) {
-        found->is_cancelled = true;
-    }
-    mutex_unlock(&db->jobs.mu);
-    return found == NULL ? not_found(job, err) : LOAM_OK;
+    return jobs_cancel(&db->jobs, job, err);
 }
 
 size_t loam_job_list(loam_db *db, loam_job_info *out, size_t capacity)

@@ -37,6 +37,19 @@ NODISCARD int jobs_begin(struct jobs *jobs,
                          struct loam_error *err);
 /* Adds to bytes_done. Returns LOAM_CANCELLED when somebody cancelled it. */
 NODISCARD int jobs_progress(struct jobs *jobs, uint64_t id, uint64_t bytes);
+/* Tells how many bytes there will be, once that is known. */
+void jobs_expect(struct jobs *jobs, uint64_t id, uint64_t bytes_total);
+/* What loam_job_get(), loam_job_wait() and loam_job_cancel() are. */
+NODISCARD int
+jobs_get(struct jobs *jobs, uint64_t id, struct loam_job_info *out, struct loam_error *err);
+NODISCARD int jobs_wait(struct jobs *jobs,
+                        uint64_t id,
+                        uint32_t timeout_ms,
+                        struct loam_job_info *out,
+                        struct loam_error *err);
+NODISCARD int jobs_cancel(struct jobs *jobs, uint64_t id, struct loam_error *err);
+/* The id of a running job of this kind; 0 = none. */
+uint64_t jobs_running(struct jobs *jobs, const char *kind);
 /* Ends a job: code LOAM_OK = done, LOAM_CANCELLED, else failed; text may be NULL. Ending an ended
  * job changes nothing. */
 void jobs_end(struct jobs *jobs, uint64_t id, int code, const char *text);

@@ -289,12 +289,14 @@ static int check_children(struct loam_db *db, struct loam_error *err)
     uint32_t scans = atomic_load(&db->scan_count);
     uint32_t views = atomic_load(&db->view_count);
     uint32_t queues = atomic_load(&db->queue_count);
-    if (snapshots + scans + views + queues == 0) {
+    uint32_t works = atomic_load(&db->work_count);
+    if (snapshots + scans + views + queues + works == 0) {
         return LOAM_OK;
     }
     return fail(err, LOAM_BUSY,
-                "still open: %" PRIu64 " snapshots, %u scans, %u views, %u completion queues",
-                snapshots, scans, views, queues);
+                "still open: %" PRIu64 " snapshots, %u scans, %u views, %u completion queues, "
+                "%u checks",
+                snapshots, scans, views, queues, works);
 }
 
 /* Seals the log - from there on everything is safe - and moves the memtables into tables, which

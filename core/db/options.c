@@ -53,6 +53,8 @@ void loam_options_init(loam_options *options)
         .block_bytes = 4096,
         .table_bytes = 64 * MIB,
         .max_open_files = 1000,
+        .scrub_interval_ms = 7 * 24 * 3600 * 1000ULL,
+        .scrub_rate_bytes = 8 * MIB,
         .key_bytes_max = KEY_SIZE_MAX,
         .value_bytes_max = VALUE_SIZE_MAX,
         .batch_bytes_max = 128 * MIB,
@@ -101,6 +103,8 @@ int options_check(const struct loam_options *o, struct loam_error *err)
         {"key_bytes_max", o->key_bytes_max, 1, KEY_SIZE_MAX},
         {"value_bytes_max", o->value_bytes_max, 1, VALUE_SIZE_MAX},
         {"batch_bytes_max", o->batch_bytes_max, 1024, BATCH_SIZE_MAX},
+        {"scrub_interval_ms", o->scrub_interval_ms, 0, 10ULL * 366 * 24 * 3600 * 1000},
+        {"scrub_rate_bytes", o->scrub_rate_bytes, 0, UINT64_MAX / 16},
         {"reserve_bytes", o->reserve_bytes, 0, UINT64_MAX / 16},
     };
     return check_bounds(bounds, sizeof(bounds) / sizeof(bounds[0]), err);

@@ -37,3 +37,10 @@ int progress_add(struct progress *progress, uint64_t bytes, struct loam_error *e
     }
     return LOAM_OK;
 }
+
+void progress_expect(struct progress *progress, uint64_t bytes_total)
+{
+    if (progress != NULL && progress->jobs != NULL) {
+        jobs_expect(progress->jobs, progress->job, bytes_total);
+    }
+}

@@ -8,6 +8,10 @@
 
 #include "db/jobs.h"
 
+/* ffi: begin */
+struct progress;
+/* ffi: end */
+
 struct progress {
     struct jobs *jobs; /* NULL: nobody follows. */
     uint64_t job;
@@ -19,5 +23,8 @@ struct progress {
 /* Counts bytes, sleeps while they came faster than the rate. progress may be NULL. Errors:
  * CANCELLED. */
 NODISCARD int progress_add(struct progress *progress, uint64_t bytes, struct loam_error *err);
+
+/* Tells the job how many bytes there will be. progress may be NULL. */
+void progress_expect(struct progress *progress, uint64_t bytes_total);
 
 #endif

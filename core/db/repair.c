@@ -136,6 +136,48 @@ int repair_write(struct repair *repair, struct iter *input, uint64_t run, struct
     return rc;
 }
 
+/* ---- Progress ---- */
+
+static uint64_t size_of(struct repair *repair, const char *name)
+{
+    struct env_file *file = NULL;
+    uint64_t size = 0;
+    if (env_open_read(repair->dir, name, &file, NULL) == LOAM_OK) {
+        if (env_size(file, &size, NULL) != LOAM_OK) {
+            size = 0;
+        }
+        DISCARD(env_close(file, NULL)); /* Only asked for its size. */
+    }
+    return size;
+}
+
+static uint64_t size_of_all(struct repair *repair, int kind, const struct loam_buffer *list)
+{
+    uint64_t bytes = 0;
+    size_t count = 0;
+    const uint64_t *numbers = repair_numbers(list, &count);
+    for (size_t i = 0; i < count; i++) {
+        char name[FILE_NAME_SIZE];
+        file_name_make(kind, numbers[i], name);
+        bytes += size_of(repair, name);
+    }
+    return bytes;
+}
+
+static void expect(struct repair *repair)
+{
+    if (repair->progress != NULL) {
+        progress_expect(repair->progress, size_of_all(repair, FILE_TABLE, &repair->tables) +
+                                              size_of_all(repair, FILE_WAL, &repair->logs));
+    }
+}
+
+int repair_step(struct repair *repair, const char *name, struct loam_error *err)
+{
+    return repair->progress == NULL ? LOAM_OK
+                                    : progress_add(repair->progress, size_of(repair, name), err);
+}
+
 /* ---- The whole ---- */
 
 static void ignore_obsolete(void *owner UNUSED, uint64_t number UNUSED) {}
@@ -152,12 +194,32 @@ static int run(struct repair *repair, struct loam_error *err)
     repair->context = (struct table_context){
         .dir = repair->dir, .cache = repair->cache, .on_obsolete = ignore_obsolete};
     TRY(repair_find(repair, err));
+    expect(repair);
     TRY(repair_read_logs(repair, err));
     TRY(repair_read_tables(repair, err));
     if (repair->is_rebuild) {
         TRY(repair_order(repair, err));
     }
     return repair_install(repair, err);
+}
+
+/* A repair that was cut short leaves the directory as it was. */
+static void undo(struct repair *repair)
+{
+    size_t count = 0;
+    char manifest[FILE_NAME_SIZE];
+    if (repair->new_manifest != 0) { /* First: without its tables it would mislead. */
+        file_name_make(FILE_MANIFEST, repair->new_manifest, manifest);
+        DISCARD(env_remove(repair->dir, manifest, NULL));
+    }
+    const struct piece *pieces = repair_pieces(repair, &count);
+    for (size_t i = 0; i < count; i++) {
+        if (pieces[i].is_new) {
+            char name[FILE_NAME_SIZE];
+            file_name_make(FILE_TABLE, pieces[i].meta.number, name);
+            DISCARD(env_remove(repair->dir, name, NULL)); /* The next open sweeps it. */
+        }
+    }
 }
 
 static void release(struct repair *repair)
@@ -181,9 +243,10 @@ static void release(struct repair *repair)
 int repair_store(struct env *env,
                  const char *path,
                  struct loam_buffer *report,
+                 struct progress *progress,
                  struct loam_error *err)
 {
-    struct repair repair = {.env = env, .path = path, .report = report};
+    struct repair repair = {.env = env, .path = path, .report = report, .progress = progress};
     struct loam_error local = {0};
     struct loam_error *cause = err == NULL ? &local : err;
     report->size = 0;
@@ -194,6 +257,9 @@ int repair_store(struct env *env,
     TRY(rc);
     arena_init(&repair.names, NAMES_CHUNK);
     rc = run(&repair, cause);
+    if (rc != LOAM_OK && !repair.is_switched) {
+        undo(&repair);
+    }
     release(&repair);
     if (rc != LOAM_OK) {
         error_prefix(err, "repair of %s", path);
@@ -203,5 +269,5 @@ int repair_store(struct env *env,
 
 int loam_repair(const char *path, loam_buffer *report, loam_error *err)
 {
-    return repair_store(env_posix(), path, report, err);
+    return repair_store(env_posix(), path, report, NULL, err);
 }

@@ -13,6 +13,7 @@
 
 #include "base/arena.h"
 #include "base/limits.h"
+#include "db/progress.h"
 #include "disk/file_name.h"
 #include "disk/manifest_edit.h"
 #include "disk/record.h"
@@ -44,6 +45,9 @@ struct repair {
     bool is_known;              /* There is one. */
     bool is_rebuild;
     bool is_current_good;
+    uint64_t new_manifest;     /* 0 = not written yet. */
+    bool is_switched;          /* CURRENT may name the repaired store. */
+    struct progress *progress; /* Or NULL. */
 
     struct cache *cache;
     struct table_context context;
@@ -87,6 +91,8 @@ repair_note_row(struct repair *repair, const struct entry *entry, struct loam_er
 NODISCARD int
 repair_write(struct repair *repair, struct iter *input, uint64_t run, struct loam_error *err);
 
+/* Counts a file that was read to its end, by its size. Errors: CANCELLED. */
+NODISCARD int repair_step(struct repair *repair, const char *name, struct loam_error *err);
 /* repair_find.c: lists the files, finds the identity, reads the best manifest. */
 NODISCARD int repair_find(struct repair *repair, struct loam_error *err);
 /* repair_log.c: logs into pieces; decides whether the manifest can be trusted. */

@@ -259,6 +259,7 @@ int repair_install(struct repair *repair, struct loam_error *err)
 {
     uint64_t number = repair->next_file++;
     TRY(env_dir_sync(repair->dir, err));
+    repair->new_manifest = number;
     TRY(write_manifest(repair, number, err));
     TRY(each_leftover(repair, number, false, err));
     if (!repair->is_current_good) {
@@ -267,6 +268,7 @@ int repair_install(struct repair *repair, struct loam_error *err)
     if (repair->lost != NULL) {
         TRY(env_dir_sync(repair->lost, err));
     }
+    repair->is_switched = true;
     TRY(current_write(repair->dir, number, err));
     TRY(each_leftover(repair, number, true, err));
     remove_own(repair);

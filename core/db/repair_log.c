@@ -173,6 +173,11 @@ static int scan_log(struct repair *repair, uint64_t number, struct loam_error *e
                                     : repair_note(repair, "lost", name, err, "%s",
                                                   rc == LOAM_NOT_FOUND ? "is missing" : cause.text);
     }
+    rc = repair_step(repair, name, err);
+    if (rc != LOAM_OK) {
+        loam_buffer_free(&bytes);
+        return rc;
+    }
     struct file_header header = {.magic = WAL_MAGIC, .version = WAL_VERSION, .number = number};
     struct loam_error why = {0};
     bool has_header = file_header_decode(&header, bytes.data, bytes.size, name, &why) == LOAM_OK;

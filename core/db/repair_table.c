@@ -176,6 +176,7 @@ static int read_table(struct repair *repair,
         return repair_note(repair, "lost", name, err, "%s", cause.text);
     }
     TRY(rc);
+    TRY(repair_step(repair, name, err));
     if (why.text[0] == '\0') {
         return repair_note(repair, "whole", name, err, "kept");
     }

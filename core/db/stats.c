@@ -33,10 +33,23 @@ static void fill_health(struct loam_db *db, struct loam_stats *out)
                        "the disk is nearly full: writes are refused below reserve_bytes %" PRIu64,
                        db->space.reserve);
     }
-    if (out->health == LOAM_HEALTH_OK && db->damaged_file_count > 0) {
-        out->health = LOAM_HEALTH_DEGRADED;
-        (void)snprintf(out->health_text, sizeof(out->health_text), "scrub: %s", db->damage.text);
+    for (int kind = 0; kind < DAMAGE_KIND_COUNT; kind++) {
+        const struct damage *damage = &db->damage[kind];
+        out->damaged_files += damage->file_count;
+        if (out->health == LOAM_HEALTH_OK && damage->file_count > 0) {
+            out->health = LOAM_HEALTH_DEGRADED;
+            (void)snprintf(out->health_text, sizeof(out->health_text), "damaged: %s",
+                           damage->first.text);
+        }
     }
+    out->scrub_finished_at_ms = db->scrub_finished_at_ms;
+    mutex_unlock(&db->mu);
+}
+
+void db_set_damage(struct loam_db *db, enum damage_kind kind, const struct damage *found)
+{
+    mutex_lock(&db->mu);
+    db->damage[kind] = *found;
     mutex_unlock(&db->mu);
 }
 
@@ -127,6 +140,8 @@ static void fill_counters(const struct loam_db *db, struct loam_stats *out)
     out->stalls = load(&c->stalls);
     out->stall_us = load(&c->stall_us);
     out->background_errors = load(&c->background_errors);
+    out->scrubs = load(&c->scrubs);
+    out->scrub_read_bytes = load(&c->scrub_read_bytes);
 }
 
 void loam_stats_get(loam_db *db, loam_stats *out)

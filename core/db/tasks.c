@@ -6,6 +6,8 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "db/background.h"
+#include "db/backup.h"
 #include "db/backup_make.h"
 #include "db/checkpoint.h"
 #include "db/db.h"
@@ -24,7 +26,8 @@ static void task_free(struct task *task)
 {
     if (task != NULL) {
         thread_join(&task->thread);
-        mem_free(task->owned_path);
+        mem_free((void *)(uintptr_t)task->path);
+        mem_free((void *)(uintptr_t)task->to);
         mem_free(task);
     }
 }
@@ -62,6 +65,22 @@ static struct task **find_place(struct tasks *tasks) REQUIRES(tasks->mu)
     return place;
 }
 
+/* Copies a string; NULL stays NULL. */
+static int copy_text(const char *from, const char **out, struct loam_error *err)
+{
+    *out = NULL;
+    if (from != NULL) {
+        size_t size = strlen(from) + 1;
+        char *copy = mem_alloc(size);
+        if (copy == NULL) {
+            return mem_fail(err, size);
+        }
+        memcpy(copy, from, size);
+        *out = copy;
+    }
+    return LOAM_OK;
+}
+
 static int task_copy(const struct task *from, struct task **out, struct loam_error *err)
 {
     struct task *task = mem_zalloc(1, sizeof(*task));
@@ -69,31 +88,44 @@ static int task_copy(const struct task *from, struct task **out, struct loam_err
         return mem_fail(err, sizeof(*task));
     }
     *task = *from;
-    if (from->path != NULL) {
-        size_t size = strlen(from->path) + 1;
-        task->owned_path = mem_alloc(size);
-        if (task->owned_path == NULL) {
-            mem_free(task);
-            return mem_fail(err, size);
-        }
-        memcpy(task->owned_path, from->path, size);
-        task->path = task->owned_path;
+    task->to = NULL;
+    int rc = copy_text(from->path, &task->path, err);
+    if (rc == LOAM_OK) {
+        rc = copy_text(from->to, &task->to, err);
+    }
+    if (rc != LOAM_OK) {
+        task_free(task);
+        return rc;
     }
     *out = task;
     return LOAM_OK;
 }
 
-static int start(struct loam_db *db, struct task *task, struct loam_error *err)
-    REQUIRES(db->tasks.mu)
+/* Begins the job and its thread. */
+static int start(struct loam_db *db,
+                 struct task *task,
+                 const char *kind,
+                 uint64_t total,
+                 struct loam_error *err) REQUIRES(db->tasks.mu)
 {
     struct task **place = find_place(&db->tasks);
+    uint64_t other = task->is_single ? jobs_running(&db->jobs, kind) : 0;
     if (db->tasks.is_stopping) {
         return fail(err, LOAM_CLOSED, "the store is closing");
+    }
+    if (other != 0) {
+        return fail(err, LOAM_BUSY, "a %s is running already: job %llu", kind,
+                    (unsigned long long)other);
     }
     if (place == NULL) {
         return fail(err, LOAM_BUSY, "%d tasks are running", (int)TASKS_MAX);
     }
-    TRY(thread_start(&task->thread, "loam-task", task_main, task, err));
+    TRY(jobs_begin(&db->jobs, kind, total, &task->progress.job, err));
+    int rc = thread_start(&task->thread, "loam-task", task_main, task, err);
+    if (rc != LOAM_OK) {
+        jobs_end(&db->jobs, task->progress.job, rc, "not started");
+        return rc;
+    }
     *place = task;
     return LOAM_OK;
 }
@@ -109,17 +141,13 @@ int task_start(struct loam_db *db,
     TRY(task_copy(from, &task, err));
     task->db = db;
     task->progress.jobs = &db->jobs;
-    int rc = jobs_begin(&db->jobs, kind, bytes_total, &task->progress.job, err);
-    if (rc != LOAM_OK) {
-        task_free(task);
-        return rc;
-    }
-    *job = task->progress.job;
     mutex_lock(&db->tasks.mu);
-    rc = start(db, task, err);
+    int rc = start(db, task, kind, bytes_total, err);
+    if (rc == LOAM_OK) {
+        *job = task->progress.job; /* Under the lock: an ended task is freed by whoever takes it. */
+    }
     mutex_unlock(&db->tasks.mu);
     if (rc != LOAM_OK) {
-        jobs_end(&db->jobs, task->progress.job, rc, "not started");
         task_free(task);
     }
     return rc;
@@ -164,17 +192,40 @@ static int run_backup(struct task *task, char text[256], struct loam_error *err)
 static int run_check(struct task *task, char text[256], struct loam_error *err)
 {
     struct loam_buffer report = {0};
-    int rc = loam_check(task->db, &report, err);
+    int rc = check_store(task->db, &report, &task->progress, err);
     size_t lines = 0;
     for (size_t i = 0; i < report.size; i++) {
         lines += report.data[i] == '\n';
     }
-    (void)snprintf(text, 256, "%zu files and structures checked", lines);
+    (void)snprintf(text, 256, "%zu files and structures are sound", lines);
     loam_buffer_free(&report);
     return rc;
 }
 
-static uint64_t table_bytes(struct loam_db *db)
+static int run_restore(struct task *task, char text[256], struct loam_error *err)
+{
+    (void)snprintf(text, 256, "restored");
+    return backup_restore(task->db->env, task->path, task->backup_id, task->to, &task->progress,
+                          err);
+}
+
+static int run_verify(struct task *task, char text[256], struct loam_error *err)
+{
+    struct loam_buffer report = {0};
+    (void)snprintf(text, 256, "every file of the backup is sound");
+    int rc =
+        backup_verify(task->db->env, task->path, task->backup_id, &report, &task->progress, err);
+    loam_buffer_free(&report);
+    return rc;
+}
+
+static int run_delete(struct task *task, char text[256], struct loam_error *err)
+{
+    (void)snprintf(text, 256, "backup %llu is deleted", (unsigned long long)task->backup_id);
+    return backup_delete(task->db->env, task->path, task->backup_id, err);
+}
+
+uint64_t task_table_bytes(struct loam_db *db)
 {
     struct version *version = version_set_current(db->versions);
     uint64_t bytes = 0;
@@ -188,7 +239,7 @@ static uint64_t table_bytes(struct loam_db *db)
 int loam_checkpoint_start(loam_db *db, const char *path, uint64_t *job, loam_error *err)
 {
     const struct task task = {.run = run_checkpoint, .path = path};
-    return task_start(db, &task, "checkpoint", table_bytes(db), job, err);
+    return task_start(db, &task, "checkpoint", task_table_bytes(db), job, err);
 }
 
 int loam_backup_start(loam_db *db,
@@ -202,11 +253,32 @@ int loam_backup_start(loam_db *db,
         task.backup = *options;
         task.progress.rate = options->bytes_per_second;
     }
-    return task_start(db, &task, "backup", table_bytes(db), job, err);
+    return task_start(db, &task, "backup", task_table_bytes(db), job, err);
 }
 
 int loam_check_start(loam_db *db, uint64_t *job, loam_error *err)
 {
-    const struct task task = {.run = run_check};
-    return task_start(db, &task, "check", table_bytes(db), job, err);
+    const struct task task = {.run = run_check, .is_single = true};
+    return task_start(db, &task, "check", task_table_bytes(db), job, err);
+}
+
+int loam_restore_start(
+    loam_db *db, const char *path, uint64_t id, const char *to, uint64_t *job, loam_error *err)
+{
+    const struct task task = {.run = run_restore, .path = path, .to = to, .backup_id = id};
+    return task_start(db, &task, "restore", 0, job, err);
+}
+
+int loam_backup_verify_start(
+    loam_db *db, const char *path, uint64_t id, uint64_t *job, loam_error *err)
+{
+    const struct task task = {.run = run_verify, .path = path, .backup_id = id};
+    return task_start(db, &task, "verify", 0, job, err);
+}
+
+int loam_backup_delete_start(
+    loam_db *db, const char *path, uint64_t id, uint64_t *job, loam_error *err)
+{
+    const struct task task = {.run = run_delete, .path = path, .backup_id = id};
+    return task_start(db, &task, "delete", 0, job, err);
 }

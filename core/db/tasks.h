@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * tasks.h - long calls in a thread of their own, each followed as a job: scrub, check, checkpoint,
- * backup. Floor 4. Thread: any.
+ * backup, restore. Floor 4. Thread: any.
  *
  * A task owns its thread until another task starts or the handle closes; closing cancels what runs
  * and waits for it.
@@ -21,8 +21,10 @@ struct task {
     struct progress progress;
     /* The body; writes one line of result to text. */
     int (*run)(struct task *task, char text[256], struct loam_error *err);
-    const char *path; /* Or NULL. In a started task: owned_path. */
-    char *owned_path;
+    const char *path; /* Or NULL. A started task owns its copy, as of the next one. */
+    const char *to;
+    uint64_t backup_id;
+    bool is_single; /* A second one of its kind is refused while it runs. */
     struct loam_backup_options backup;
     _Atomic bool is_ended; /* Atomic: release by the thread as its last act. */
 };
@@ -36,13 +38,15 @@ struct tasks {
 void tasks_init(struct tasks *tasks);
 void tasks_deinit(struct tasks *tasks);
 /* Starts a copy of *task (run, path, backup and progress.rate are set) as a job of this kind.
- * Errors: BUSY with TASKS_MAX running; CLOSED; NO_MEMORY; IO. */
+ * Errors: BUSY with TASKS_MAX running, or one of its kind; CLOSED; NO_MEMORY; IO. */
 NODISCARD int task_start(struct loam_db *db,
                          const struct task *task,
                          const char *kind,
                          uint64_t bytes_total,
                          uint64_t *job,
                          struct loam_error *err);
+/* Bytes of all tables, for a job's total. */
+uint64_t task_table_bytes(struct loam_db *db);
 /* Cancels and waits. New tasks are refused from then on. */
 void tasks_stop(struct loam_db *db);
 

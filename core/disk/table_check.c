@@ -230,19 +230,12 @@ uint64_t table_row_digest(const struct entry *entry)
     return checksum_64(entry->value.data, entry->value.size, hash ^ entry->expire_at_ms);
 }
 
-int table_reader_check(const struct table_reader *reader,
-                       const struct table_meta *meta,
-                       struct loam_error *err)
+/* Everything but the hash of the file. */
+static int walk_check(const struct table_reader *reader,
+                      const struct table_meta *meta,
+                      uint64_t *out_digest,
+                      struct loam_error *err)
 {
-    return table_reader_check_rows(reader, meta, NULL, err);
-}
-
-int table_reader_check_rows(const struct table_reader *reader,
-                            const struct table_meta *meta,
-                            uint64_t *out_digest,
-                            struct loam_error *err)
-{
-    TRY(hash_check(reader, meta->hash, err));
     TRY(meta_check(reader, &reader->properties.meta, meta, "the manifest", err));
     if (reader->is_point_damaged) {
         return fail(err, LOAM_CORRUPT, "%s at offset %" PRIu64 ": point index does not verify",
@@ -256,6 +249,32 @@ int table_reader_check_rows(const struct table_reader *reader,
     loam_buffer_free(&walk.key);
     if (rc == LOAM_OK && out_digest != NULL) {
         *out_digest = walk.digest;
+    }
+    return rc;
+}
+
+int table_reader_check(const struct table_reader *reader,
+                       const struct table_meta *meta,
+                       struct loam_error *err)
+{
+    return table_reader_check_rows(reader, meta, NULL, err);
+}
+
+int table_reader_check_rows(const struct table_reader *reader,
+                            const struct table_meta *meta,
+                            uint64_t *out_digest,
+                            struct loam_error *err)
+{
+    struct loam_error hash_err = {0};
+    int rc = hash_check(reader, meta->hash, &hash_err);
+    if (rc == LOAM_CORRUPT) {
+        /* Some byte is wrong: the walk mostly tells where. */
+        TRY(walk_check(reader, meta, NULL, err));
+    } else if (rc == LOAM_OK) {
+        return walk_check(reader, meta, out_digest, err);
+    }
+    if (err != NULL) {
+        *err = hash_err;
     }
     return rc;
 }

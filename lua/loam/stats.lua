@@ -51,6 +51,11 @@ stats.FIELDS = {
   { "stalls", "counter", "Writes delayed by back-pressure." },
   { "stall_us", "counter", "Microseconds of delay by back-pressure." },
   { "background_errors", "counter", "Errors of background work." },
+  { "scrubs", "counter", "Scrubs that came to their end." },
+  { "scrub_read_bytes", "counter", "Bytes of tables that scrubs have compared." },
+  { "scrub_finished_at_ms", "gauge",
+    "End of the last scrub, milliseconds since 1970; 0 = none since the start." },
+  { "damaged_files", "gauge", "Damaged files that the last scrub or check found." },
 }
 
 stats.HISTOGRAMS = { [0] = "get", "write", "sync", "flush", "compaction" }

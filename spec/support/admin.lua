@@ -68,19 +68,19 @@ end
 --- Returns the report.
 function admin.backup_verify(driver, path, id)
   return env.out_buffer(function(buffer, err)
-    return lib.backup_verify(driver, path, id or 0, buffer, err)
+    return lib.backup_verify(driver, path, id or 0, buffer, nil, err)
   end)
 end
 
 function admin.restore(driver, from, to, id)
   local err = new_error()
-  return answer(lib.backup_restore(driver, from, id or 0, to, err), err)
+  return answer(lib.backup_restore(driver, from, id or 0, to, nil, err), err)
 end
 
 --- Returns the report.
 function admin.repair(driver, path)
   return env.out_buffer(function(buffer, err)
-    return lib.repair_store(driver, path, buffer, err)
+    return lib.repair_store(driver, path, buffer, nil, err)
   end)
 end
 

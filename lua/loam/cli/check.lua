@@ -3,35 +3,47 @@ local arguments = require "loam.cli.parts.arguments"
 local command = require "loam.cli.parts.command"
 local failure = require "loam.cli.parts.failure"
 local kv = require "kv"
-local output = require "loam.cli.parts.output"
+local long = require "loam.cli.parts.long"
+local report = require "loam.cli.parts.report"
+local store = require "loam.cli.parts.store"
 
 local function setup(parser)
-  arguments.directory(parser)
+  arguments.place_options(parser)
+  parser:flag("--json", "One JSON object.")
+  long.option(parser)
 end
 
-local function damaged(path, findings)
-  output.write(findings, findings:sub(-1) == "\n" and "" or "\n")
-  failure.raise(failure.NOT_FOUND, "the database '%s' is damaged", path)
+local function print_damage(where, findings, is_json)
+  report.print(findings, "damage found", is_json, { is_sound = false })
+  failure.raise(failure.NOT_FOUND, "the database '%s' is damaged", where)
+end
+
+-- A damaged manifest or log is found by opening.
+local function check_opens(path, is_json)
+  local db, err, code = kv.open(path, { create = false, read_only = true })
+  if not db and code == "CORRUPT" then
+    print_damage(path, "damaged  " .. err.text .. "\n", is_json)
+  elseif db then
+    db:close()
+  end
 end
 
 local function run(given)
-  local path = arguments.directory_of(given)
-  local db, err, code = kv.open(path, { create = false, read_only = true })
-  if not db and code == "CORRUPT" then
-    damaged(path, err.text)
-  elseif not db then
-    failure.runtime("cannot open the database '%s': %s", path, failure.line(err))
+  local url, path = arguments.place(given)
+  if not url then
+    check_opens(path, given.json)
   end
-  local is_sound, report
-  is_sound, report, code = db:check()
-  db:close()
-  if is_sound then
-    output.write(report)
-    return output.line("no damage found")
-  elseif code ~= "CORRUPT" then
-    failure.runtime("cannot check the database '%s': %s", path, failure.line(report))
-  end
-  damaged(path, report.report ~= "" and report.report or report.text)
+  store.with(given, store.READ, function(opened)
+    local is_sound, found, code = long.call("check", given.progress, function(on_progress)
+      return opened:check(on_progress)
+    end)
+    if is_sound then
+      return report.print(found, "no damage found", given.json, { is_sound = true })
+    elseif code ~= "CORRUPT" then
+      long.raise(("check of '%s'"):format(opened.path), found)
+    end
+    print_damage(opened.path, found.report ~= "" and found.report or found.text, given.json)
+  end)
 end
 
 return command.new { summary = "Verify every file of a database.", setup = setup, run = run }

@@ -2,7 +2,8 @@
 --
 -- A command's module is {summary, setup(parser), run(arguments) -> exit code}. To add one, write
 -- the file and put its name into COMMANDS. Exit codes: 0 done, 1 not found or damage found, 2 wrong
--- usage or configuration, 3 failure. Called by core/host/main.c with the process's arguments.
+-- usage or configuration, 3 failure, 130 interrupted. Called by core/host/main.c with the process's
+-- arguments.
 local argparse = require "argparse"
 
 local cli = {}
@@ -10,7 +11,8 @@ local EXIT_USAGE, EXIT_FAILURE = 2, 3
 
 local COMMANDS = {
   "serve", "run", "shell", "get", "put", "delete", "scan", "load", "dump", "buckets", "stats",
-  "compact", "check", "inspect", "config", "token", "bench", "version",
+  "compact", "check", "verify", "scrub", "checkpoint", "backup", "backups", "restore", "repair",
+  "inspect", "config", "token", "bench", "version",
 }
 
 local function find(name)
@@ -26,7 +28,7 @@ local function usage()
   for _, name in ipairs(COMMANDS) do
     local command = find(name)
     if command then
-      lines[#lines + 1] = ("   %-10s %s"):format(name, command.summary)
+      lines[#lines + 1] = ("   %-11s %s"):format(name, command.summary)
     end
   end
   lines[#lines + 1] = ""

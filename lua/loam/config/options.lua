@@ -114,6 +114,11 @@ local list = {
     help = "Largest value." },
   { name = "batch_bytes_max", type = "size", default = 128 * MIB, min = KIB, max = 512 * MIB,
     engine = true, help = "Largest batch." },
+  { name = "scrub_interval_ms", type = "duration", default = 7 * 86400000, min = 0,
+    max = 3660 * 86400000, engine = true,
+    help = "All tables are read and compared so often in the background; 0 = never." },
+  { name = "scrub_rate_bytes", type = "size", default = 8 * MIB, min = 0, max = 2 ^ 44,
+    engine = true, help = "Most bytes per second that this reads; 0 = no limit." },
   { name = "reserve_bytes", type = "size", default = 0, min = 0, max = 2 ^ 44, engine = true,
     help = "Free disk space below which writes are refused; 0 = by memtable_bytes and disk." },
 }

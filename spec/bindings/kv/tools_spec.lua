@@ -57,7 +57,7 @@ describe("kv.tools", function()
     local done = assert(assert(db:scrub({ bytes_per_second = 1e9 })):wait())
 
     assert.equal("scrub", done.kind)
-    assert.matches("1 tables are sound", done.text)
+    assert.matches("1 table is sound", done.text)
     assert.is_true(db:verify())
     assert.is_true(db:verify({ deep = true }))
   end)

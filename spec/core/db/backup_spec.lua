@@ -4,6 +4,8 @@ local admin = require "spec.support.admin"
 local crash = require "spec.support.crash"
 local env = require "spec.support.env"
 local fault = require "spec.support.fault"
+local ffi = require "ffi"
+local lib = require "spec.support.lib"
 local seed = require "spec.support.seed"
 local store = require "spec.support.db"
 
@@ -189,6 +191,75 @@ describe("db.backup", function()
       assert(ok, ("%s: %s %s"):format(context, tostring(code), tostring(text)))
       store.close_all()
       env.close_all()
+    end
+  end)
+
+  it("leaves no half backup, and the one before whole, when any operation fails", function()
+    local n, has_finished = 0, false
+    while not has_finished do
+      local files = fault.new(n)
+      local db = assert(crash.open(files))
+      fill(db, 1, 40)
+      assert(admin.backup(db, "/backup", { incremental = true }))
+      fill(db, 41, 60)
+      files:fail { kind = "any", after = n, errno = n % 2 == 0 and 28 or 5 }
+      local info = admin.backup(db, "/backup", { incremental = true })
+      has_finished = files:hits() == 0
+      files:clear()
+      local list = assert(admin.backups(files._p, "/backup"))
+      for _, found in ipairs(list) do
+        assert(admin.backup_verify(files._p, "/backup", found.id), "operation " .. n)
+      end
+      assert.is_true(#list == 2 or not info, "operation " .. n)
+      assert(admin.restore(files._p, "/backup", "/one", 1))
+      store.close_all()
+      env.close_all()
+      n = n + 1
+      assert.is_true(n < 500)
+    end
+    assert.is_true(n > 20, "a backup has more than twenty operations")
+  end)
+
+  it("is a prefix of what is committed meanwhile, also after a power cut (C17, K12)", function()
+    local files = fault.new(5)
+    local db = assert(crash.open(files))
+    local err, out = ffi.new("loam_error"), ffi.new("loam_completions *[1]")
+    assert(env.answer(lib.loam_completions_open(db._p, out, err), err))
+    local queue, outcome = out[0], ffi.new("loam_outcome")
+    local commit = ffi.new("loam_commit", { durability = store.DURABILITY.os })
+    local done, submitted, taken, seqs = ffi.new("loam_completion[64]"), 0, 0, {}
+    for round = 1, 10 do
+      for i = submitted + 1, submitted + 100 do
+        local batch = lib.loam_batch_new()
+        for _, op in ipairs(crash.step(i)) do
+          assert.equal(0, lib.loam_batch_add(batch, db:op(op), err))
+        end
+        local rc = lib.loam_submit(queue, batch, commit, i, outcome, err)
+        assert.is_true(rc >= 0)
+        taken = taken + rc
+        lib.loam_batch_free(batch)
+      end
+      submitted = submitted + 100
+      local job = ffi.new("uint64_t[1]")
+      lib.loam_compact(db._p, job, nil) -- Runs on meanwhile.
+      seqs[round] = assert(admin.backup(db, "/backup", { incremental = true })).seq
+    end
+    while taken < submitted do
+      taken = taken + tonumber(lib.loam_completions_take(queue, done, 64))
+    end
+    assert(env.answer(lib.loam_completions_close(queue, err), err))
+    files:crash_after(0)
+    db:close()
+    files:clear()
+    assert(files:reboot("lose", 1))
+
+    for round, seq in ipairs(seqs) do
+      local path = "/copy" .. round
+      assert(admin.restore(files._p, "/backup", path, round))
+      local copy = assert(store.open(files._p, path, { create = false }))
+      crash.verify(copy, 0, round * 100, path)
+      assert.equal(seq, copy:seq())
+      assert(copy:close())
     end
   end)
 

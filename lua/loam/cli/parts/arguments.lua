@@ -2,6 +2,7 @@
 local csv = require "loam.cli.parts.csv"
 local escape = require "loam.cli.parts.escape"
 local failure = require "loam.cli.parts.failure"
+local units = require "loam.config.units"
 
 local arguments = {}
 
@@ -78,6 +79,27 @@ function arguments.place_options(parser)
     arguments.option(parser, "-d", "--data", DATA_HELP):argname("DIR"),
     arguments.option(parser, "-u", "--url", "Server instead, http://HOST:PORT. Default: LOAM_URL.")
       :argname("URL"))
+end
+
+--- --url alone, for what has its directories as arguments.
+function arguments.url(parser)
+  arguments.option(parser, "-u", "--url", "Server, http://HOST:PORT. Default: LOAM_URL.")
+    :argname("URL")
+end
+
+--- --rate.
+function arguments.rate(parser)
+  parser:option("--rate", "Most bytes per second, as 8MiB. Default: no limit."):argname("BYTES")
+    :convert(function(word)
+      local bytes, wanted = units.size(word)
+      return bytes, bytes == nil and ("--rate is %s, got '%s'"):format(wanted, word) or nil
+    end)
+end
+
+--- --id of a backup.
+function arguments.backup_id(parser)
+  parser:option("--id", "Which backup. Default: the newest."):argname("N")
+    :convert(arguments.whole(1))
 end
 
 --- --data, --url and --bucket.

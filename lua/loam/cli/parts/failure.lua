@@ -9,9 +9,10 @@ failure.DONE = 0
 failure.NOT_FOUND = 1 -- No such key or bucket; a check that found damage.
 failure.USAGE = 2 -- Wrong arguments or configuration.
 failure.RUNTIME = 3 -- The work itself failed.
+failure.INTERRUPTED = 130 -- Ctrl-C ended a long call, which was undone. As shells have it.
 
 failure.EXIT_CODES = "Exit codes: 0 done, 1 not found or damage found, 2 wrong usage or "
-  .. "configuration, 3 failure."
+  .. "configuration, 3 failure, 130 interrupted."
 
 local metatable = { __name = "loam.failure" }
 

@@ -116,6 +116,32 @@ function methods:compact(on_progress)
   end
 end
 
+--- Checks everything: true and a report, or nil, err, CODE with err.report.
+function methods:check(on_progress)
+  return self.db:check { on_progress = on_progress }
+end
+
+--- Compares the hashes of all tables; returns one line, or nil, err, CODE.
+function methods:scrub(rate, on_progress)
+  local job, err, code = self.db:scrub { bytes_per_second = rate }
+  local info
+  if job then
+    info, err, code = job:follow(on_progress)
+  end
+  return info and info.text, err, code
+end
+
+--- Returns the sequence number that the copy equals, or nil, err, CODE.
+function methods:checkpoint(to, on_progress)
+  return self.db:checkpoint(to, { on_progress = on_progress })
+end
+
+--- Returns {id, seq, bytes, new_bytes}, or nil, err, CODE. given: full, rate.
+function methods:backup(to, given, on_progress)
+  return self.db:backup(to, { incremental = not given.full, bytes_per_second = given.rate or 0,
+    on_progress = on_progress })
+end
+
 function methods:buckets()
   return self.db:buckets()
 end

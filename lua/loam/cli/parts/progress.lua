@@ -49,12 +49,13 @@ local function text_of(self, count, bytes, share, elapsed)
   if share then
     parts[#parts + 1] = ("%s %3.0f%%"):format(bar(share), share * 100)
   end
-  parts[#parts + 1] = units.count(count) .. " " .. self._unit
+  local is_bytes = self._unit == "bytes"
+  parts[#parts + 1] = is_bytes and units.bytes(count) or units.count(count) .. " " .. self._unit
   if bytes then
     parts[#parts + 1] = units.bytes(bytes)
   end
   if elapsed > 0 then
-    parts[#parts + 1] = units.count(count / elapsed) .. "/s"
+    parts[#parts + 1] = (is_bytes and units.bytes or units.count)(count / elapsed) .. "/s"
     if share and share > 0 then
       parts[#parts + 1] = units.clock(elapsed / share - elapsed) .. " left"
     end

@@ -1,0 +1,2 @@
+-- `loam verify`: another name of `loam check`.
+return require "loam.cli.check"
