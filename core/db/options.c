@@ -53,7 +53,7 @@ void loam_options_init(loam_options *options)
         .block_bytes = 4096,
         .table_bytes = 64 * MIB,
         .max_open_files = 1000,
-        .scrub_interval_ms = 7 * 24 * 3600 * 1000ULL,
+        .scrub_interval_ms = 7ULL * 24 * 3600 * 1000,
         .scrub_rate_bytes = 8 * MIB,
         .key_bytes_max = KEY_SIZE_MAX,
         .value_bytes_max = VALUE_SIZE_MAX,

@@ -26,8 +26,8 @@ static void task_free(struct task *task)
 {
     if (task != NULL) {
         thread_join(&task->thread);
-        mem_free((void *)(uintptr_t)task->path);
-        mem_free((void *)(uintptr_t)task->to);
+        mem_free(task->owned_path);
+        mem_free(task->owned_to);
         mem_free(task);
     }
 }
@@ -66,7 +66,7 @@ static struct task **find_place(struct tasks *tasks) REQUIRES(tasks->mu)
 }
 
 /* Copies a string; NULL stays NULL. */
-static int copy_text(const char *from, const char **out, struct loam_error *err)
+static int copy_text(const char *from, char **out, struct loam_error *err)
 {
     *out = NULL;
     if (from != NULL) {
@@ -88,11 +88,12 @@ static int task_copy(const struct task *from, struct task **out, struct loam_err
         return mem_fail(err, sizeof(*task));
     }
     *task = *from;
-    task->to = NULL;
-    int rc = copy_text(from->path, &task->path, err);
+    int rc = copy_text(from->path, &task->owned_path, err);
     if (rc == LOAM_OK) {
-        rc = copy_text(from->to, &task->to, err);
+        rc = copy_text(from->to, &task->owned_to, err);
     }
+    task->path = task->owned_path;
+    task->to = task->owned_to;
     if (rc != LOAM_OK) {
         task_free(task);
         return rc;

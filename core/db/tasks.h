@@ -21,8 +21,10 @@ struct task {
     struct progress progress;
     /* The body; writes one line of result to text. */
     int (*run)(struct task *task, char text[256], struct loam_error *err);
-    const char *path; /* Or NULL. A started task owns its copy, as of the next one. */
-    const char *to;
+    const char *path; /* Or NULL. In a started task: owned_path. */
+    const char *to;   /* The same. */
+    char *owned_path;
+    char *owned_to;
     uint64_t backup_id;
     bool is_single; /* A second one of its kind is refused while it runs. */
     struct loam_backup_options backup;
