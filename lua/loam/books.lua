@@ -9,6 +9,11 @@ local function answers_counter(route, method, status)
     { route = route, method = method, status = status })
 end
 
+local function duration_of(route)
+  return metrics.histogram("loam_http_handler_seconds",
+    "Time from the whole request to the end of its answer.", { route = route })
+end
+
 -- Counts answers by route, method and status; one table look-up per answer.
 function books.new()
   local counters, durations = {}, {}
@@ -23,8 +28,7 @@ function books.new()
     if seconds then
       local duration = durations[route.name]
       if not duration then
-        duration = metrics.histogram("loam_http_handler_seconds",
-          "Time from the whole request to the end of its answer.", { route = route.name })
+        duration = duration_of(route.name)
         durations[route.name] = duration
       end
       duration:observe(seconds)
@@ -43,6 +47,11 @@ function books.get_count()
       or status == 304 and unchanged or part
     counter:inc()
   end
+end
+
+-- The histograms of the fast ways, for what a poll answers together: kv_get, kv_put.
+function books.durations()
+  return duration_of("kv_get"), duration_of("kv_put")
 end
 
 -- Where core/host/put.c counts: the slots of 201 and 204, nil when there was none left.

@@ -10,6 +10,7 @@ local ffi = require "ffi"
 local gate = require "loam.gate"
 local known_buckets = require "loam.known_buckets"
 local C = require "loam.native"
+local slow = require "loam.slow"
 
 local fast_put = {}
 local PREFIX_SIZE = known_buckets.PREFIX_SIZE
@@ -44,28 +45,36 @@ end
 
 --- Returns {try(request) -> boolean, flush(), finish(completion, index), remember_type(name, id),
 --- pending()}. options: queue, buckets, names, config, created, replaced (slots of counters),
---- fail(request, generation, code, err, stall_ms), allows(request, right) of loam.gate or nil.
+--- fail(request, generation, code, err, stall_ms, started_ms), observe(count, seconds) for those
+--- that were answered, slow_ms (0 = no warnings), allows(request, right) of loam.gate or nil.
 function fast_put.new(options)
   local puts = make_puts(options)
   local find, fail = options.buckets.find, options.fail
   local names, names_size, allows = options.names, #options.names, options.allows
+  local observe, slow_ms = options.observe, options.slow_ms
   local type_name -- Keeps the memory behind puts.type_name.
+  local started = {} -- Index of a group -> when it was submitted.
 
   local function fail_all(group, count, code, detail, stalled_ms)
     for at = 0, count - 1 do
-      fail(group.requests[at], group.generations[at], code, detail, stalled_ms)
+      fail(group.requests[at], group.generations[at], code, detail, stalled_ms,
+        started[group.index])
     end
   end
 
   local function flush()
-    if puts.waiting == 0 then
+    local count, pending = puts.waiting, puts.pending
+    if count == 0 then
       return
     end
+    local group, now_ms = puts.open, C.host_monotonic_ms()
+    started[group.index] = now_ms
     local code = C.host_puts_flush(puts, stall_ms, err)
     if code ~= 0 then
-      local group, count = puts.open, puts.waiting
       puts.waiting = 0
       fail_all(group, count, code, err, stall_ms[0])
+    elseif puts.pending == pending then
+      observe(count, (C.host_monotonic_ms() - now_ms) / 1000)
     end
   end
 
@@ -89,11 +98,17 @@ function fast_put.new(options)
   end
 
   local function finish(completion, index)
+    local group = puts.groups[index]
+    local count, duration_ms = group.count, C.host_monotonic_ms() - started[index]
+    if slow_ms > 0 and duration_ms >= slow_ms then
+      slow.warn_put(group, duration_ms)
+    end
     local code = C.host_puts_finish(puts, index, completion)
     C.loam_buffer_free(completion.outcome.previous)
     if code ~= 0 then
-      local group = puts.groups[index]
-      fail_all(group, group.count, code, completion.error, completion.outcome.stall_ms)
+      fail_all(group, count, code, completion.error, completion.outcome.stall_ms)
+    else
+      observe(count, duration_ms / 1000)
     end
     C.host_puts_recycle(puts, index)
   end

@@ -11,7 +11,8 @@
 local ffi = require "ffi"
 
 local metrics = {}
-local BOUNDS = { 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10 }
+local BOUNDS = { 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01,
+  0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10 }
 local SEPARATOR = "\31" -- Between the parts of a key; refused in all of them.
 
 local backend, series, kinds
@@ -148,14 +149,16 @@ end
 -- Slots: one count per bound, the rest above all bounds, the sum.
 local histogram = {}
 
-function histogram:observe(value)
+--- Counts a value, `times` of them at once when given.
+function histogram:observe(value, times)
+  times = times or 1
   local row, slot, bounds = self._row, self._slot, self._bounds
   local at = 1
   while at <= #bounds and value > bounds[at] do
     at = at + 1
   end
-  row[slot + at - 1] = row[slot + at - 1] + 1
-  row[slot + #bounds + 1] = row[slot + #bounds + 1] + value
+  row[slot + at - 1] = row[slot + at - 1] + times
+  row[slot + #bounds + 1] = row[slot + #bounds + 1] + value * times
 end
 
 --- Returns a counter, by convention called something_total.

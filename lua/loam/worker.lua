@@ -10,12 +10,10 @@ local books = require "loam.books"
 local calls = require "loam.calls"
 local commits = require "loam.commits"
 local dispatch = require "loam.dispatch"
-local fast = require "loam.fast"
-local fast_put = require "loam.fast_put"
+local fast_ways = require "loam.fast_ways"
 local ffi = require "ffi"
 local guards = require "loam.guards"
 local json = require "loam.json"
-local known_buckets = require "loam.known_buckets"
 local kv = require "kv"
 local log = require "loam.log"
 local metrics = require "loam.metrics"
@@ -33,6 +31,7 @@ local DEV_INTERVAL_MS = 300
 local LOG_INTERVAL_MS = 500
 local LOG_LINES = 32
 local LOG_LEVELS_MAX = 3
+local FAST_PUT = { name = "kv_put", role = "write" }
 local TOKENS_INTERVAL_MS = 500
 
 -- ---- Requests ----
@@ -65,13 +64,19 @@ local function handle(worker, p, generation)
   end
 end
 
+-- Sends an answer to a request that no route was asked for.
+local function answer_with(worker, req, made, route, started_ms)
+  req.started_ms = started_ms or C.host_monotonic_ms()
+  guards.start(worker, req)
+  guards.settle(worker, req, route, sink.send(req, made))
+end
+
 -- A commit of the fast PUT that failed.
-local function refuse_put(worker, p, generation, code, err, stall_ms)
+local function refuse_put(worker, p, generation, code, err, stall_ms, started_ms)
   local req = request.from_http(p, generation)
   local failure = store.failure(code, err)
   failure.stall_ms = stall_ms
-  local status = sink.send(req, answer.failure(req, failure))
-  worker.count({ name = "kv_put" }, "PUT", status)
+  answer_with(worker, req, answer.failure(req, failure), FAST_PUT, started_ms)
 end
 
 -- The head of a request whose body is still to come: refuse it now, or say how long it may be.
@@ -82,8 +87,8 @@ local function handle_head(worker, p, generation)
     return handle(worker, p, generation)
   elseif p.body_expected > limit then
     local text = ("request body: %.0f, and %s is %.0f"):format(p.body_expected, name, limit)
-    sink.send(req, answer.error(req, 413, text, { limit = name, value = limit }))
-    return worker.count(dispatch.UNROUTED, req.method, 413)
+    local made = answer.error(req, 413, text, { limit = name, value = limit })
+    return answer_with(worker, req, made, dispatch.UNROUTED)
   end
   C.http_request_buffer(p, generation, limit)
 end
@@ -210,7 +215,11 @@ end
 
 -- PUTs are gathered, and what follows one in the same poll must not overtake it: what a connection
 -- asks next may depend on it. What is to be written down goes the general way.
+--
+-- Of plain GETs the time of all is taken when the last is done: answers wait for it, but for the
+-- first ones of idle connections.
 local function take_events(worker, events, count)
+  local got, started_ms = 0, C.host_monotonic_ms()
   local try_get, is_fast, noted = worker.fast_get, worker.is_fast, worker.notes
   local try_put, flush = worker.fast_put.try, worker.fast_put.flush
   for at = 0, count - 1 do
@@ -218,12 +227,17 @@ local function take_events(worker, events, count)
     local is_plain = event.type == 1 and is_fast and not (noted and noted:wants())
     if not (is_plain and try_put(event.request)) then
       flush()
-      if not (is_plain and try_get(event.request)) then
+      if is_plain and try_get(event.request) then
+        got = got + 1
+      else
         on_event(worker, event)
       end
     end
   end
   flush()
+  if got > 0 then
+    worker.get_duration:observe((C.host_monotonic_ms() - started_ms) / 1000, got)
+  end
 end
 
 local function turn(worker, events)
@@ -315,22 +329,6 @@ local function open(handle_of_worker)
   return worker
 end
 
--- The ways around the general path, and how they learn of buckets and content types.
-local function connect_fast(worker)
-  local buckets = known_buckets.new(worker.shared)
-  local allows = worker.gate and worker.gate:fast_check()
-  worker.fast_get = fast.new { db = worker.db, buckets = buckets, names = worker.names,
-    allows = allows, count = books.get_count() }
-  local created, replaced = books.put_slots()
-  worker.fast_put = fast_put.new { queue = worker.commits:queue(), buckets = buckets,
-    names = worker.names, config = worker.config, allows = allows, created = created,
-    replaced = replaced,
-    fail = function(...) refuse_put(worker, ...) end }
-  worker.commits.finish_put = worker.fast_put.finish
-  worker.store.on_bucket = buckets.remember
-  worker.store.on_type = worker.fast_put.remember_type
-end
-
 local function connect(worker)
   guards.open(worker)
   worker.timers = timers.new(worker.http)
@@ -345,7 +343,7 @@ local function connect(worker)
     end }
   worker.ctx = make_context(worker)
   worker.count = books.new()
-  connect_fast(worker)
+  fast_ways.connect(worker, function(...) refuse_put(worker, ...) end)
   if C.http_fd_add(worker.http, worker.commits:fd(), COMMITS_FD) ~= 0 then
     error("cannot watch the completion queue", 0)
   end

@@ -222,4 +222,31 @@ describe("loam serve", function()
     end)
     assert.matches("\nloam_http_requests_total %d%d+\n", text)
   end)
+
+  it("times answers of the fast ways and of the general one alike", function()
+    local s = start { flags = "--durability sync" }
+    for at = 1, 12 do
+      s:request("PUT", "/v1/kv/default/a", "1")
+      s:request("PUT", "/v1/kv/default/b", "1", { ["If-Match"] = at == 1 and '"0"' or "*" })
+      s:request("GET", "/v1/kv/default/a")
+      s:request("GET", "/v1/kv/default/none")
+    end
+
+    server.wait_for("what was timed to be what was answered", function()
+      local body = s:request("GET", "/metrics").body
+      local function sum(route)
+        local total = 0
+        local pattern = 'answers_total{method="%u+",route="' .. route .. '",[^}]*} (%d+)'
+        for count in body:gmatch(pattern) do
+          total = total + tonumber(count)
+        end
+        return total
+      end
+      local function timed(route)
+        return tonumber(body:match('handler_seconds_count{route="' .. route .. '"} (%d+)') or 0)
+      end
+      return sum("kv_get") == 24 and timed("kv_get") == 24 and sum("kv_put") == 24
+        and timed("kv_put") == 24
+    end)
+  end)
 end)
