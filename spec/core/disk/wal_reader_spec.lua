@@ -299,9 +299,10 @@ describe("disk.wal_reader", function()
     local random = seed.new(4)
     local bytes = make()
     for size = 1, 200 do
-      local got = assert(read(bytes .. random:bytes(size)))
+      local tail = random:bytes(size)
+      local got = assert(read(bytes .. tail)) -- All zeros: room, no garbage.
       assert.same(PAYLOADS, got.payloads)
-      assert.equal("torn", got.ended)
+      assert.equal(tail:find("[^%z]") and "torn" or "open", got.ended)
     end
   end)
 
