@@ -16,14 +16,14 @@ struct arena_chunk {
 
 /*
  * Large chunks go from one arena to the next: asking the system for a page and having it cleared
- * was a tenth of the time of random inserts. At most one memtable of the default size is kept.
+ * was a tenth of the time of random inserts. At most one memtable is kept.
  */
 #define POOLED_SIZE_MIN ((1u << 20) - sizeof(struct arena_chunk))
-#define POOL_BYTES_MAX  (64u << 20)
 
 static pthread_mutex_t pool_mu = PTHREAD_MUTEX_INITIALIZER;
-static struct arena_chunk *pool; /* Protected by pool_mu, as pool_bytes. */
+static struct arena_chunk *pool; /* Protected by pool_mu, as the next two. */
 static size_t pool_bytes;
+static size_t pool_limit = (size_t)64 << 20;
 
 _Static_assert(sizeof(struct arena_chunk) % 8 == 0, "pieces start 8-byte aligned");
 
@@ -54,7 +54,7 @@ static void pool_give(struct arena_chunk *chunk)
     bool is_kept = false;
     if (chunk->size >= POOLED_SIZE_MIN) {
         (void)pthread_mutex_lock(&pool_mu);
-        is_kept = pool_bytes + chunk->size <= POOL_BYTES_MAX &&
+        is_kept = pool_bytes + chunk->size <= pool_limit &&
                   (pool == NULL || pool->size == chunk->size);
         if (is_kept) {
             chunk->next = pool;
@@ -66,6 +66,13 @@ static void pool_give(struct arena_chunk *chunk)
     if (!is_kept) {
         mem_free(chunk);
     }
+}
+
+void arena_pool_keep(size_t bytes)
+{
+    (void)pthread_mutex_lock(&pool_mu);
+    pool_limit = bytes > pool_limit ? bytes : pool_limit;
+    (void)pthread_mutex_unlock(&pool_mu);
 }
 
 void arena_deinit(struct arena *arena)

@@ -62,9 +62,14 @@ void background_report(struct loam_db *db,
     }
 }
 
+/* What the pool of chunks may keep outside the budget. */
+#define POOL_FREE (64ULL << 20)
+
 void cache_fit(struct loam_db *db, size_t immutable_count)
 {
-    uint64_t memtables = db->options.memtable_bytes * (immutable_count + 1);
+    uint64_t one = db->options.memtable_bytes;
+    uint64_t memtables = one * (immutable_count + 1);
+    memtables += one > POOL_FREE ? one - POOL_FREE : 0; /* What the pool of chunks keeps. */
     uint64_t least = db->options.memory_bytes / 8;
     uint64_t rest = db->options.memory_bytes > memtables ? db->options.memory_bytes - memtables : 0;
     cache_set_capacity(db->cache, rest > least ? rest : least);

@@ -11,6 +11,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 
+#include "base/arena.h"
 #include "base/check.h"
 #include "base/guard.h"
 #include "base/limits.h"
@@ -156,6 +157,7 @@ handle_new(struct env *env, const char *path, const struct loam_options *options
     db->env = env;
     db->options = *options;
     options_settle(&db->options);
+    arena_pool_keep(db->options.memtable_bytes);
     picker_options_init(&db->picker);
     db->compaction_thread_count = db->options.background_threads;
     db->opened_at_ms = env->wall_ms(env);
