@@ -210,13 +210,16 @@ static int insert_ticket(struct loam_db *db, const struct ticket *ticket, struct
 {
     const char *cursor = ticket->payload.data;
     const char *limit = cursor + ticket->payload.size;
-    struct entry entry;
+    struct entry entries[MEMTABLE_ABREAST];
     uint64_t deletes = 0;
-    for (uint32_t i = 0; i < ticket->count; i++) {
-        INV(ops_next(&cursor, limit, &entry) == LOAM_OK);
-        entry.seq = ticket->first_seq + i;
-        TRY(memtable_insert(db->commit.memtable, &entry, err));
-        deletes += entry.kind == ENTRY_DELETE;
+    for (uint32_t done = 0; done < ticket->count;) {
+        size_t count = 0;
+        for (; count < MEMTABLE_ABREAST && done < ticket->count; count++, done++) {
+            INV(ops_next(&cursor, limit, &entries[count]) == LOAM_OK);
+            entries[count].seq = ticket->first_seq + done;
+            deletes += entries[count].kind == ENTRY_DELETE;
+        }
+        TRY(memtable_insert_abreast(db->commit.memtable, entries, count, err));
     }
     INV(cursor == limit);
     db_count_owned(&db->counters.deletes, deletes);

@@ -28,6 +28,8 @@
                              */
 #define VERSION_STEP_MAX 8u /* Newer versions a get walks over before it asks the index. */
 
+_Static_assert(MEMTABLE_ABREAST == INDEX_ABREAST, "the index looks ahead for all of them");
+
 struct memtable {
     /* Constant after new. */
     uint64_t log_number;
@@ -182,16 +184,18 @@ static void writer_count(struct memtable *memtable, const struct entry *entry)
     }
 }
 
-int memtable_insert(struct memtable *memtable, const struct entry *entry, struct loam_error *err)
+static int insert_at(struct memtable *memtable,
+                     const struct entry *entry,
+                     uint64_t key_hash,
+                     struct index_node *leaf,
+                     struct loam_error *err)
 {
     PRE(entry->key.size <= STORED_KEY_SIZE_MAX);
     PRE(entry->value.size <= VALUE_SIZE_MAX);
     PRE(entry->seq <= SEQ_MAX);
     PRE(entry->kind < NODE_EXPIRY_BIT && entry->content_type <= UINT16_MAX);
-    uint64_t key_hash = table_key_hash(entry->key);
-    memtable_hash_prefetch(&memtable->hash, key_hash);
     struct index_place place;
-    memtable_index_place(&memtable->index, entry->key, entry->seq, &place);
+    memtable_index_place(&memtable->index, entry->key, entry->seq, leaf, &place);
     if (memtable_hash_reserve(&memtable->hash) != LOAM_OK) {
         return mem_fail(err, memtable_hash_bytes(&memtable->hash) * 2);
     }
@@ -204,6 +208,37 @@ int memtable_insert(struct memtable *memtable, const struct entry *entry, struct
     memtable_index_add(&memtable->index, node, entry->key, &place);
     memtable_hash_put(&memtable->hash, key_hash, entry->key, node);
     writer_count(memtable, entry);
+    return LOAM_OK;
+}
+
+int memtable_insert(struct memtable *memtable, const struct entry *entry, struct loam_error *err)
+{
+    uint64_t key_hash = table_key_hash(entry->key);
+    memtable_hash_prefetch(&memtable->hash, key_hash);
+    return insert_at(memtable, entry, key_hash, NULL, err);
+}
+
+int memtable_insert_abreast(struct memtable *memtable,
+                            const struct entry *entries,
+                            size_t count,
+                            struct loam_error *err)
+{
+    if (count == 1) {
+        return memtable_insert(memtable, entries, err);
+    }
+    PRE(count <= MEMTABLE_ABREAST);
+    uint64_t key_hash[MEMTABLE_ABREAST];
+    for (size_t i = 0; i < count; i++) {
+        key_hash[i] = table_key_hash(entries[i].key);
+        memtable_hash_prefetch(&memtable->hash, key_hash[i]);
+    }
+    struct index_ahead ahead;
+    memtable_index_look_ahead(&memtable->index, entries, count, &ahead);
+    for (size_t i = 0; i < count; i++) {
+        bool is_known = ahead.split_count == memtable->index.split_count;
+        struct index_node *leaf = is_known ? ahead.leaf[i] : NULL;
+        TRY(insert_at(memtable, &entries[i], key_hash[i], leaf, err));
+    }
     return LOAM_OK;
 }
 

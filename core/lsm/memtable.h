@@ -25,6 +25,13 @@ void memtable_unref(struct memtable *memtable);
 /* Copies one row in. Errors: NO_MEMORY, and nothing is added. Thread: the one writer. */
 NODISCARD int
 memtable_insert(struct memtable *memtable, const struct entry *entry, struct loam_error *err);
+enum { MEMTABLE_ABREAST = 4 };
+/* The same for up to MEMTABLE_ABREAST rows, whose cache misses overlap. Errors: NO_MEMORY, and some
+ * of the rows may be in. Thread: the one writer. */
+NODISCARD int memtable_insert_abreast(struct memtable *memtable,
+                                      const struct entry *entries,
+                                      size_t count,
+                                      struct loam_error *err);
 /*
  * Finds the newest version of a key with seq <= snapshot_seq. hash = table_key_hash(key) (for an
  * implementation that wants it). Returns whether there is one - it may be a delete or expired. out

@@ -90,6 +90,13 @@ static inline int edge_cmp(const struct memtable_index *index, struct slice key)
     return slice_cmp(head, common);
 }
 
+/* The place of a position in a node, by the side on which it lies of what all keys share. */
+static inline uint32_t
+place_in(const struct index_node *node, int edge, struct slice key, uint64_t seq)
+{
+    return edge == 0 ? node_lower(node, key, seq) : edge < 0 ? 0 : count_of(node);
+}
+
 struct memtable_node *memtable_index_last(const struct memtable_index *index)
 {
     const struct index_node *node = root_of(index);
@@ -110,7 +117,7 @@ struct index_node *memtable_index_leaf(const struct memtable_index *index,
     struct index_node *node = root_of(index);
     int edge = edge_cmp(index, key);
     for (;;) {
-        uint32_t at = edge == 0 ? node_lower(node, key, seq) : edge < 0 ? 0 : count_of(node);
+        uint32_t at = place_in(node, edge, key, seq);
         if (node->level == 0) {
             *out_at = at;
             return node;
@@ -142,7 +149,7 @@ path_find(const struct memtable_index *index, struct slice key, uint64_t seq, st
     for (;;) {
         struct index_node *node = step.node;
         uint32_t count = count_of(node);
-        step.at = edge == 0 ? node_lower(node, key, seq) : edge < 0 ? 0 : count;
+        step.at = place_in(node, edge, key, seq);
         if (node->level > 0) {
             step.at = step.at == 0 ? 0 : step.at - 1;
         }
@@ -175,9 +182,40 @@ static bool is_behind(const struct memtable_index *index,
     return next == NULL || node_cmp(next, key, seq) > 0;
 }
 
+void memtable_index_look_ahead(const struct memtable_index *index,
+                               const struct entry *entries,
+                               size_t count,
+                               struct index_ahead *out)
+{
+    PRE(count <= INDEX_ABREAST);
+    struct index_node *root = root_of(index);
+    int edge[INDEX_ABREAST];
+    out->split_count = index->split_count;
+    for (size_t i = 0; i < count; i++) {
+        out->leaf[i] = root;
+        edge[i] = root == NULL ? 0 : edge_cmp(index, entries[i].key);
+    }
+    /* All leaves are at level 0, so all rows go down in step. */
+    for (uint32_t level = root == NULL ? 0 : root->level; level > 0; level--) {
+        for (size_t i = 0; i < count; i++) {
+            const struct index_node *node = out->leaf[i];
+            uint32_t at = place_in(node, edge[i], entries[i].key, entries[i].seq);
+            out->leaf[i] = child_of(node, at == 0 ? 0 : at - 1);
+            prefetch_node(out->leaf[i], level - 1);
+        }
+    }
+    for (size_t i = 0; i < count && root != NULL; i++) {
+        const struct index_node *leaf = out->leaf[i];
+        uint32_t at = place_in(leaf, edge[i], entries[i].key, entries[i].seq);
+        __builtin_prefetch(at > 0 ? entry_of(leaf, at - 1) : NULL, 1);
+        __builtin_prefetch(at < count_of(leaf) ? entry_of(leaf, at) : NULL, 1);
+    }
+}
+
 void memtable_index_place(const struct memtable_index *index,
                           struct slice key,
                           uint64_t seq,
+                          struct index_node *leaf,
                           struct index_place *out)
 {
     *out = (struct index_place){0};
@@ -189,6 +227,9 @@ void memtable_index_place(const struct memtable_index *index,
     if (last != NULL && is_behind(index, last, key, seq)) {
         out->leaf = index->finger_leaf;
         out->at = index->finger_at + 1;
+    } else if (leaf != NULL) {
+        out->leaf = leaf;
+        out->at = place_in(leaf, edge_cmp(index, key), key, seq);
     } else {
         out->leaf = memtable_index_leaf(index, key, seq, &out->at);
     }
@@ -289,6 +330,7 @@ static void node_split(struct memtable_index *index,
                        const struct item *item)
 {
     struct index_node *left = step->node;
+    index->split_count++;
     uint32_t middle = at == FANOUT ? FANOUT : FANOUT / 2;
     for (uint32_t i = middle; i < FANOUT; i++) {
         node_copy(right, i - middle, left, i);

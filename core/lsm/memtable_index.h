@@ -25,6 +25,7 @@
 #include "base/attrs.h"
 #include "base/slice.h"
 
+struct entry;
 struct memtable_node;
 struct index_node;
 
@@ -40,7 +41,8 @@ struct memtable_index {
     /* Writer only: where the last node went; ascending inserts start and end here. */
     struct index_node *finger_leaf; /* NULL = unknown. */
     uint32_t finger_at;
-    bool is_ascending; /* The last node went right behind the one before it in time. */
+    bool is_ascending;  /* The last node went right behind the one before it in time. */
+    size_t split_count; /* Writer only: leaves that were found hold while it stays. */
 };
 
 /* Where a node is to go, for the writer. */
@@ -60,10 +62,23 @@ struct memtable_node *
 memtable_index_find(const struct memtable_index *index, struct slice key, uint64_t seq);
 /* A node at or near the end; NULL when empty. Thread: any. */
 struct memtable_node *memtable_index_last(const struct memtable_index *index);
-/* Thread: the one writer, as the next. */
+/* Rows that are inserted abreast: the cache misses on their ways through the tree overlap. */
+#define INDEX_ABREAST 4
+struct index_ahead {
+    struct index_node *leaf[INDEX_ABREAST]; /* Of each row; NULL when the tree is empty. */
+    size_t split_count;                     /* Of the index when they were found. */
+};
+/* Finds the leaves of up to INDEX_ABREAST entries and sends for what inserting them will touch.
+ * Thread: the one writer, as the next. */
+void memtable_index_look_ahead(const struct memtable_index *index,
+                               const struct entry *entries,
+                               size_t count,
+                               struct index_ahead *out);
+/* leaf: where the position is, if known; else NULL. */
 void memtable_index_place(const struct memtable_index *index,
                           struct slice key,
                           uint64_t seq,
+                          struct index_node *leaf,
                           struct index_place *out);
 /* Adds a node at its place. When memory runs out the node stays out of the tree: slower to find,
  * not lost. key: a copy of the node's key. */

@@ -28,11 +28,16 @@ function entries.row_of(entry)
   }
 end
 
-function entries.insert(memtable, row)
-  local entry = ffi.new("struct entry")
+-- The entry points into the strings of the row.
+function entries.fill(entry, row)
   entry.key, entry.value = entries.slice(row.key), entries.slice(row.value)
   entry.seq, entry.kind = row.seq, row.kind
   entry.expire_at_ms, entry.content_type = row.expire_at_ms, row.content_type
+end
+
+function entries.insert(memtable, row)
+  local entry = ffi.new("struct entry")
+  entries.fill(entry, row)
   return lib.memtable_insert(memtable, entry, err)
 end
 

@@ -170,6 +170,31 @@ describe("lsm.memtable", function()
     end)
   end
 
+  for _, mode in ipairs(keys.modes) do
+    it("takes rows abreast as one by one, with " .. mode .. " keys #fuzz", function()
+      local random = seed.new(#mode + 100)
+      local rows, window = {}, ffi.new("struct entry[4]")
+      for seq = 1, mode == "long" and 60 or 900 do
+        rows[seq] = entries.random_row(random, keys[mode](random, seq), seq)
+      end
+      local from = 1
+      while from <= #rows do
+        local count = math.min(random:int(1, 4), #rows - from + 1)
+        for index = 0, count - 1 do
+          entries.fill(window[index], rows[from + index])
+        end
+        assert.equal(0, lib.memtable_insert_abreast(memtable, window, count, err))
+        from = from + count
+      end
+
+      check(memtable)
+      assert.equal(#rows, tonumber(lib.memtable_count(memtable)))
+      for _, one in ipairs(rows) do
+        assert.same(one, get(memtable, one.key, one.seq))
+      end
+    end)
+  end
+
   it("takes rows in ascending and in descending order", function()
     for number = 1, 3000 do
       insert(memtable, row(("u%08d"):format(number), number))
