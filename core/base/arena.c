@@ -54,8 +54,8 @@ static void pool_give(struct arena_chunk *chunk)
     bool is_kept = false;
     if (chunk->size >= POOLED_SIZE_MIN) {
         (void)pthread_mutex_lock(&pool_mu);
-        is_kept = pool_bytes + chunk->size <= pool_limit &&
-                  (pool == NULL || pool->size == chunk->size);
+        is_kept =
+            pool_bytes + chunk->size <= pool_limit && (pool == NULL || pool->size == chunk->size);
         if (is_kept) {
             chunk->next = pool;
             pool = chunk;
