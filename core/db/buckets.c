@@ -24,27 +24,57 @@ static int rule_cmp(const void *a, const void *b)
     return (x->id > y->id) - (x->id < y->id);
 }
 
-int buckets_publish(struct loam_db *db, struct loam_error *err)
+/* A table to come. Its memory is there before the change that it shows is made: a change that is
+ * durable cannot fail to show. */
+struct publishing {
+    struct bucket_meta *metas; /* `capacity` of them. */
+    struct bucket_table *table;
+    size_t capacity;
+};
+
+static void publishing_drop(struct publishing *next)
 {
-    size_t count = version_set_buckets(db->versions, NULL, 0);
-    struct bucket_meta *metas = mem_zalloc(count, sizeof(*metas));
-    struct bucket_table *table = mem_zalloc(1, sizeof(*table) + count * sizeof(table->rules[0]));
-    if (metas == NULL || table == NULL) {
-        mem_free(metas);
-        mem_free(table);
-        return mem_fail(err, count * sizeof(*metas));
+    mem_free(next->metas);
+    mem_free(next->table);
+}
+
+/* Room for the buckets there are and one more. */
+static int publishing_begin(struct loam_db *db, struct publishing *next, struct loam_error *err)
+{
+    size_t capacity = version_set_buckets(db->versions, NULL, 0) + 1;
+    size_t size = sizeof(*next->table) + capacity * sizeof(next->table->rules[0]);
+    *next = (struct publishing){.metas = mem_zalloc(capacity, sizeof(*next->metas)),
+                                .table = mem_zalloc(1, size),
+                                .capacity = capacity};
+    if (next->metas == NULL || next->table == NULL) {
+        publishing_drop(next);
+        return mem_fail(err, size);
     }
-    count = version_set_buckets(db->versions, metas, count);
-    for (size_t i = 0; i < count; i++) {
-        table->rules[i] = (struct bucket_rule){metas[i].id, metas[i].merge, metas[i].ttl_ms};
+    return LOAM_OK;
+}
+
+static void publishing_end(struct loam_db *db, struct publishing *next)
+{
+    struct bucket_table *table = next->table;
+    table->count = version_set_buckets(db->versions, next->metas, next->capacity);
+    INV(table->count <= next->capacity);
+    for (size_t i = 0; i < table->count; i++) {
+        const struct bucket_meta *meta = &next->metas[i];
+        table->rules[i] = (struct bucket_rule){meta->id, meta->merge, meta->ttl_ms};
     }
-    table->count = count;
-    qsort(table->rules, count, sizeof(table->rules[0]), rule_cmp);
-    mem_free(metas);
+    qsort(table->rules, table->count, sizeof(table->rules[0]), rule_cmp);
+    mem_free(next->metas);
     struct bucket_table *old = atomic_exchange_explicit(&db->buckets, table, memory_order_acq_rel);
     if (old != NULL) {
         epoch_retire(&old->epoch_item, table_release);
     }
+}
+
+int buckets_publish(struct loam_db *db, struct loam_error *err)
+{
+    struct publishing next;
+    TRY(publishing_begin(db, &next, err));
+    publishing_end(db, &next);
     return LOAM_OK;
 }
 
@@ -114,6 +144,24 @@ static int outcome_of(struct loam_db *db, int rc, struct loam_error *err)
     return LOAM_UNKNOWN_OUTCOME;
 }
 
+static int bucket_add(struct loam_db *db,
+                      struct slice name,
+                      const loam_bucket_options *options,
+                      struct bucket_meta *meta,
+                      struct loam_error *err) REQUIRES(db->bucket_mu)
+{
+    struct publishing next;
+    TRY(publishing_begin(db, &next, err));
+    int rc = version_set_bucket_add(db->versions, name, (uint32_t)options->merge, options->ttl_ms,
+                                    meta, err);
+    if (rc != LOAM_OK) {
+        publishing_drop(&next);
+        return rc;
+    }
+    publishing_end(db, &next);
+    return LOAM_OK;
+}
+
 static int bucket_create(struct loam_db *db,
                          const char *name,
                          const loam_bucket_options *options,
@@ -128,11 +176,7 @@ static int bucket_create(struct loam_db *db,
     mutex_lock(&db->bucket_mu);
     int rc = version_set_bucket(db->versions, key, meta);
     if (rc == LOAM_NOT_FOUND) {
-        rc = version_set_bucket_add(db->versions, key, (uint32_t)options->merge, options->ttl_ms,
-                                    meta, err);
-        if (rc == LOAM_OK) {
-            rc = buckets_publish(db, err);
-        }
+        rc = bucket_add(db, key, options, meta, err);
     }
     mutex_unlock(&db->bucket_mu);
     return outcome_of(db, rc, err);
@@ -157,6 +201,20 @@ int loam_bucket_open(loam_db *db,
     return LOAM_OK;
 }
 
+static int bucket_drop(struct loam_db *db, struct slice name, struct loam_error *err)
+    REQUIRES(db->bucket_mu)
+{
+    struct publishing next;
+    TRY(publishing_begin(db, &next, err));
+    int rc = version_set_bucket_drop(db->versions, name, err);
+    if (rc != LOAM_OK) {
+        publishing_drop(&next);
+        return rc;
+    }
+    publishing_end(db, &next);
+    return LOAM_OK;
+}
+
 int loam_bucket_drop(loam_db *db, const char *name, loam_error *err)
 {
     TRY(check_name(name, err));
@@ -171,8 +229,7 @@ int loam_bucket_drop(loam_db *db, const char *name, loam_error *err)
     if (rc == LOAM_NOT_FOUND) {
         rc = fail(err, LOAM_NOT_FOUND, "no bucket '%s'", name);
     } else {
-        rc = version_set_bucket_drop(db->versions, key, err);
-        KEEP_FIRST(rc, rc == LOAM_OK ? buckets_publish(db, err) : LOAM_OK);
+        rc = bucket_drop(db, key, err);
     }
     mutex_unlock(&db->bucket_mu);
     return outcome_of(db, rc, err);
