@@ -10,8 +10,8 @@
 --      returned or assigned,
 --   2. in the body of an `if` that was taken because something failed: its condition compares with
 --      LOAM_OK by !=, or its body contains a line of 1 at its own depth.
--- Lines without code do not count. TRY(call) has both ways on one line, so the table shows apart how
--- many of these calls have ever failed (branches of gcov).
+-- Lines without code do not count. TRY(call) has both ways on one line, so the table shows apart
+-- how many of these calls have ever failed (branches of gcov).
 -- Files of testing.c, *_testing.c, *_stress.c and env_fault*.c are tools of the specs: not counted.
 local cjson = require "cjson"
 
@@ -97,32 +97,37 @@ local function block_of(lines, at, marked)
   return at + 1, last - 1, is_marked
 end
 
+local function mark(marked, first, last)
+  for index = first, last do
+    marked[index] = true
+  end
+end
+
+-- Marks the body of an `if` that begins at line `at` when it is taken after a failure.
+local function mark_body(lines, at, marked)
+  local head = statement_end(lines, at)
+  local condition = table.concat(lines, " ", at, head)
+  if condition:find("{%s*$") and not condition:find(";") then
+    local first, last, is_marked = block_of(lines, head, marked)
+    if is_marked or condition:find("!=%s*LOAM_OK") then
+      mark(marked, first, last)
+    end
+  end
+end
+
 --- The error paths of a source: {line number = true}, and the lines with TRY.
 ---@param source string[]
 function coverage.error_lines(source)
   local lines, marked, tries = stripped(source), {}, {}
   for at, line in ipairs(lines) do
     if is_failure(line) then
-      for index = statement_start(lines, at), statement_end(lines, at) do
-        marked[index] = true
-      end
+      mark(marked, statement_start(lines, at), statement_end(lines, at))
     end
-    if line:find("%f[%w_]TRY%s*%(") or line:find("%f[%w_]TRY_TO%s*%(") then
-      tries[at] = true
-    end
+    tries[at] = line:find("%f[%w_]TRY%s*%(") or line:find("%f[%w_]TRY_TO%s*%(")
   end
   for at, line in ipairs(lines) do
     if line:find("^%s*}?%s*e?l?s?e?%s*if%s*%(") then
-      local head = statement_end(lines, at)
-      local condition = table.concat(lines, " ", at, head)
-      if condition:find("{%s*$") and not condition:find(";") then
-        local first, last, is_marked = block_of(lines, head, marked)
-        if is_marked or condition:find("!=%s*LOAM_OK") then
-          for index = first, last do
-            marked[index] = true
-          end
-        end
-      end
+      mark_body(lines, at, marked)
     end
   end
   return marked, tries

@@ -34,8 +34,9 @@ describe("db.buckets", function()
   -- Calls with the n-th allocation failing, n = 0, 1, ..., and after each failure judge(). Ends
   -- with the first call that needs fewer.
   local function failing_everywhere(call, judge)
-    local n, ok, code = 0, nil, nil
+    local n, ok = 0, nil
     while not ok do
+      local code
       lib.memory_fail_at(n, 1)
       ok, code = call()
       lib.memory_fail_at(FOREVER, 0)

@@ -1,7 +1,6 @@
 -- loam_inspect(): files in readable form, and one clear error for what it cannot show.
 local cdef = require "spec.support.cdef"
 local env = require "spec.support.env"
-local ffi = require "ffi"
 local files = require "spec.support.files"
 local lib = require "spec.support.lib"
 local store = require "spec.support.db"
@@ -62,7 +61,8 @@ describe("db.inspect", function()
   it("tells what is no file of a store, or not there, or too long a path", function()
     files.write(dir, { ["notes.txt"] = "mine" })
     for path, answer in pairs {
-      [dir .. "/notes.txt"] = { "INVALID", "notes.txt is no log, table, manifest or CURRENT of a store" },
+      [dir .. "/notes.txt"] = { "INVALID",
+        "notes.txt is no log, table, manifest or CURRENT of a store" },
       [dir .. "/000000000099.sst"] = { "NOT_FOUND", "no file " .. dir .. "/000000000099.sst" },
       [dir .. "/none/CURRENT"] = { "NOT_FOUND", "no file " .. dir .. "/none/CURRENT" },
       [dir .. "/" .. ("x"):rep(50)] = { "INVALID",
