@@ -15,6 +15,7 @@ local HEADERS = {
   { "http/limits.h", "struct http_limits" },
   { "http/tls.h", "struct http_tls_options" },
   { "http/request.h", "struct http_request" },
+  { "http/tls_client.h", "struct http_tls_trust" },
   { "http/http.h", "struct http_event" },
   { "host/host.h", "struct host_task" },
   { "host/json_text.h", "enum host_rows_flag" },

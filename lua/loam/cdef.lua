@@ -133,6 +133,29 @@ int http_request_release(struct http_request *request, uint32_t generation);
 ]]
 end
 
+if not is_known("struct http_tls_trust") then
+  ffi.cdef [[
+struct http_tls_link;
+struct http_tls_trust {
+    const char *ca;
+    int is_blind;
+};
+int http_tls_link_open(int fd,
+    const char *host,
+    const struct http_tls_trust *trust,
+    struct http_tls_link **out,
+    struct loam_error *err);
+void http_tls_link_patience(struct http_tls_link *link, int timeout_ms);
+int http_tls_link_read(struct http_tls_link *link, char *data, int size, struct loam_error *err);
+int http_tls_link_write(struct http_tls_link *link,
+    const char *data,
+    size_t size,
+    struct loam_error *err);
+int http_tls_link_is_idle(struct http_tls_link *link);
+void http_tls_link_close(struct http_tls_link *link);
+]]
+end
+
 if not is_known("struct http_event") then
   ffi.cdef [[
 struct http_worker;

@@ -8,7 +8,9 @@
 -- that error. While a scan runs, other calls use a connection of their own.
 local connection = require "loam.client.connection"
 local json = require "loam.json"
+local rows = require "loam.client.rows"
 local uri = require "loam.uri"
+local urls = require "loam.client.url"
 
 local client = {}
 local TIMEOUT_SECONDS = 60
@@ -27,22 +29,24 @@ end
 
 --- Makes a client; it connects with the first request.
 ---@param url string
----@param given? {timeout_seconds: number, token: string}  token: LOAM_TOKEN by default
+---@param given? {timeout_seconds: number?, token: string?, ca: string?, insecure_tls: boolean?}
+---   token: LOAM_TOKEN by default; https: ca = PEM file of who signs the server, in place of those
+---   that the system trusts; insecure_tls = any certificate will do
 ---@return loam.client? client, table? err, string? code
 function client.new(url, given)
-  local host, port = connection.parse_url(url)
-  if not host then
-    return nil, { code = "INVALID", text = port }, "INVALID"
-  end
-  local timeout = given and given.timeout_seconds or TIMEOUT_SECONDS
-  local token = given and given.token or os.getenv("LOAM_TOKEN")
-  if token and token:find("[^%w_-]") then
+  given = given or {}
+  local place, message = urls.parse(url)
+  local token = given.token or os.getenv("LOAM_TOKEN") or ""
+  if not place then
+    return nil, { code = "INVALID", text = message }, "INVALID"
+  elseif token:find("[^%w_-]") then
     return nil, { code = "INVALID", text = "that is no token of Loam" }, "INVALID"
   end
-  return setmetatable({
-    url = url, _host = host, _port = port, _timeout = timeout,
-    _connection = connection.new(host, port, timeout, token ~= "" and token or nil),
-  }, metatable)
+  local function connect()
+    return connection.new(place, given.timeout_seconds or TIMEOUT_SECONDS,
+      { token = token ~= "" and token or nil, ca = given.ca, is_blind = given.insecure_tls })
+  end
+  return setmetatable({ url = url, _connect = connect, _connection = connect() }, metatable)
 end
 
 --- Closes the connection. A later call opens it again.
@@ -236,52 +240,11 @@ local function scan_query(range)
     count_only = range.count_only, meta = range.meta }
 end
 
--- Cuts the pieces of a body into lines.
-local function line_reader(link, response)
-  local block, at = "", 1
-  return function()
-    local finish = block:find("\n", at, true)
-    local parts
-    while not finish do
-      local piece, err = link:read(response)
-      if not piece then
-        return nil, err
-      end
-      parts = parts or {}
-      parts[#parts + 1] = block:sub(at)
-      block, at = piece, 1
-      finish = piece:find("\n", 1, true)
-    end
-    local line = block:sub(at, finish - 1)
-    at = finish + 1
-    if parts then
-      parts[#parts + 1] = line
-      line = table.concat(parts)
-    end
-    return line
-  end
-end
-
-local function row_of(line)
-  local object, message = json.decode(line)
-  if message or type(object) ~= "table" then
-    error({ code = "IO", text = "the server sent a row that is no JSON: " .. tostring(message) }, 0)
-  elseif object["end"] then
-    return nil
-  elseif object.error then
-    error({ code = object.code or "IO", text = object.error }, 0)
-  end
-  return {
-    key = json.get_bytes(object, "k"), value = json.get_bytes(object, "v"), seq = object.seq,
-    expires_at_ms = object.expires_at_ms, content_type = object.content_type,
-  }
-end
-
 --- Returns an iterator over the rows {key, value} of a range {prefix, from, to, limit, reverse,
 --- keys_only}, as one snapshot has them. It has a connection of its own.
 ---@return function? next_row, table? err, string? code
 function methods:scan(bucket, range)
-  local link = connection.new(self._host, self._port, self._timeout)
+  local link = self._connect()
   local target = "/v1/kv/" .. uri.encode(bucket) .. query_of(scan_query(range))
   local is_sent, err, code = link:send("GET", target)
   local response
@@ -295,18 +258,7 @@ function methods:scan(bucket, range)
     link:close()
     return refusal(response.status, body)
   end
-  local next_line = line_reader(link, response)
-  return function()
-    local line, failed = next_line()
-    if not line then
-      error(failed or { code = "IO", text = "the server ended the scan in the middle" }, 0)
-    end
-    local row = row_of(line)
-    if not row then
-      link:close()
-    end
-    return row
-  end
+  return rows.iterator(link, response)
 end
 
 --- Returns how many rows a range has.

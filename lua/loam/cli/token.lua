@@ -31,7 +31,9 @@ local function setup(parser)
   parser:mutex(
     parser:option("--tokens", "File of tokens. Default: LOAM_TOKENS."):argname("FILE"),
     arguments.option(parser, "-u", "--url",
-      "Server instead, http://HOST:PORT or unix:PATH; LOAM_TOKEN gives its token."):argname("URL"))
+      "Server instead, http://HOST:PORT, https://... or unix:PATH; LOAM_TOKEN gives its token.")
+      :argname("URL"))
+  arguments.tls(parser)
   parser:option("--role", "create: read, write, exec, deploy or admin. May be repeated.")
     :argname("ROLE"):count("*")
   parser:option("--bucket", "create: only this bucket. May be repeated."):argname("NAME"):count("*")
@@ -82,11 +84,11 @@ local function file_place(path)
   }
 end
 
-local function url_place(url)
+local function url_place(url, options)
   if not pcall(require, "socket") then
     failure.runtime("--url needs luasocket: the Debian package lua-socket")
   end
-  local client, err = require("loam.client").new(url)
+  local client, err = require("loam.client").new(url, options)
   if not client then
     failure.usage("--url: %s", err.text)
   end
@@ -109,7 +111,7 @@ end
 local function place_of(given)
   local url = given.url or not given.tokens and os.getenv("LOAM_URL") or ""
   if url ~= "" then
-    return url_place(url)
+    return url_place(url, arguments.client_options(given))
   end
   local path = given.tokens or os.getenv("LOAM_TOKENS") or ""
   if path == "" then

@@ -1,5 +1,5 @@
--- One HTTP/1.1 connection to a Loam server, over luasocket: keep-alive, pipelining, bodies in
--- pieces.
+-- One HTTP/1.1 connection to a Loam server, over luasocket, with TLS where the URL says so:
+-- keep-alive, pipelining, bodies in pieces.
 --
 -- send() and receive() are apart, so that several requests can be on their way; answers come in the
 -- order of the requests. A failed connection is closed and its pending requests are forgotten:
@@ -22,42 +22,20 @@ local function failure(code, text, ...)
   return nil, { code = code, text = text:format(...) }, code
 end
 
---- Host and port of "http://host[:port]", or "unix:PATH" and 0; nil and one line for anything else.
----@param url string
----@return string? host, number|string port_or_message
-function connection.parse_url(url)
-  if url:find("^unix:.") then
-    return url, 0
-  end
-  local scheme, rest = url:match("^(%a[%w+.-]*)://(.*)$")
-  if scheme == "https" then
-    return nil, "https is not supported; use http://HOST:PORT"
-  elseif scheme ~= "http" then
-    return nil, ("'%s' is no URL; it looks like http://HOST:PORT"):format(url)
-  end
-  rest = rest:gsub("/$", "")
-  local host, port = rest:match("^%[([%x:.]+)%]:?(%d*)$")
-  if not host then
-    host, port = rest:match("^([%w._-]+):?(%d*)$")
-  end
-  local number = port == "" and 80 or tonumber(port)
-  if not host or not number or number < 1 or number > 65535 then
-    return nil, ("'%s' is no URL; it looks like http://HOST:PORT"):format(url)
-  end
-  return host, number
-end
-
 --- Makes a connection object; it connects with the first request.
----@param host string
----@param port number
+---@param place {host: string, port: number, is_tls: boolean}  as loam.client.url gives it
 ---@param timeout_seconds number  longest wait for the server to take or to send something
----@param token? string  goes with every request
-function connection.new(host, port, timeout_seconds, token)
+---@param given? {token: string?, ca: string?, is_blind: boolean?}  token: goes with every request;
+---   for TLS: ca = file of who signs servers, is_blind = no check of certificates
+function connection.new(place, timeout_seconds, given)
+  local host, port = place.host, place.port
   local shown = host:find(":", 1, true) and "[" .. host .. "]" or host
   local authority = host:find("^unix:") and "localhost" or ("%s:%d"):format(shown, port)
+  given = given or {}
   return setmetatable({
     _host = host, _port = port, _timeout = timeout_seconds, _socket = false, _methods = {},
-    _first = 1, _lost_count = 0, pending_count = 0, authority = authority, _token = token or false,
+    _first = 1, _lost_count = 0, pending_count = 0, authority = authority,
+    _token = given.token or false, _trust = place.is_tls and given or false,
   }, metatable)
 end
 
@@ -97,6 +75,18 @@ local function connect_unix(self, path)
   return true
 end
 
+-- Puts TLS on a fresh connection.
+local function secure(self, made)
+  local tls_socket = require "loam.client.tls_socket" -- Only here: others need no OpenSSL.
+  local wrapped, reason = tls_socket.wrap(made, self._host, self._trust, self._timeout)
+  if not wrapped then
+    made:close()
+    return failure("IO", "%s: %s", self.authority, reason)
+  end
+  self._socket = wrapped
+  return true
+end
+
 local function connect(self)
   local path = self._host:match("^unix:(.+)$")
   if path then
@@ -110,6 +100,9 @@ local function connect(self)
     if is_connected then
       made:setoption("tcp-nodelay", true)
       made:settimeout(self._timeout)
+      if self._trust then
+        return secure(self, made)
+      end
       self._socket = made
       return true
     end
@@ -122,6 +115,8 @@ end
 local function is_stale(self)
   if self.pending_count > 0 then
     return false
+  elseif self._trust then
+    return not self._socket:is_idle()
   end
   return #socket.select({ self._socket }, nil, 0) > 0
 end

@@ -2,6 +2,7 @@
 -- kernel's buffers until this spec answers them.
 local connection = require "loam.client.connection"
 local socket = require "socket"
+local urls = require "loam.client.url"
 
 local OK = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 
@@ -10,7 +11,7 @@ local listener, link, peer
 before_each(function()
   listener = assert(socket.bind("127.0.0.1", 0))
   local _, port = listener:getsockname()
-  link = connection.new("127.0.0.1", tonumber(port), 30)
+  link = connection.new({ host = "127.0.0.1", port = tonumber(port) }, 30)
 end)
 
 after_each(function()
@@ -55,11 +56,19 @@ end
 
 describe("client.connection", function()
   it("parses URLs of servers and refuses others", function()
-    assert.are.same({ "a.example", 80 }, { connection.parse_url("http://a.example") })
-    assert.are.same({ "127.0.0.1", 8080 }, { connection.parse_url("http://127.0.0.1:8080/") })
-    assert.are.same({ "::1", 81 }, { connection.parse_url("http://[::1]:81") })
-    for _, url in ipairs { "https://a", "a:80", "http://", "http://a:99999", "http://a/b" } do
-      assert.is_nil((connection.parse_url(url)), url)
+    local function place(text)
+      local found = assert(urls.parse(text))
+      return { found.host, found.port, found.is_tls }
+    end
+    assert.are.same({ "a.example", 80, false }, place("http://a.example"))
+    assert.are.same({ "127.0.0.1", 8080, false }, place("http://127.0.0.1:8080/"))
+    assert.are.same({ "::1", 81, false }, place("http://[::1]:81"))
+    assert.are.same({ "a.example", 443, true }, place("https://a.example"))
+    assert.are.same({ "::1", 8443, true }, place("https://[::1]:8443/"))
+    assert.are.same({ "unix:/a", 0, false }, place("unix:/a"))
+    for _, text in ipairs { "ftp://a", "a:80", "http://", "http://a:99999", "http://a/b",
+      "https://u@a", "https:a" } do
+      assert.is_nil((urls.parse(text)), text)
     end
   end)
 
@@ -146,7 +155,7 @@ describe("client.connection", function()
 
   it("gives up on a silent server", function()
     local _, port = listener:getsockname()
-    link = connection.new("127.0.0.1", tonumber(port), 0.05)
+    link = connection.new({ host = "127.0.0.1", port = tonumber(port) }, 0.05)
     assert(link:send("GET", "/"))
 
     assert.are.equal("TIMEOUT", select(3, link:receive()))

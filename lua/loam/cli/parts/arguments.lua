@@ -73,18 +73,38 @@ function arguments.directory(parser)
   arguments.option(parser, "-d", "--data", DATA_HELP):argname("DIR")
 end
 
+--- How the certificate of a server of --url https://... is checked.
+function arguments.tls(parser)
+  parser:option("--ca", "https: PEM file of who signs the server, in place of those that the "
+    .. "system trusts. Default: LOAM_CA."):argname("FILE")
+  parser:flag("--insecure-tls", "https: believe whoever answers. He gets the token, too.")
+end
+
+--- The options of loam.client for what tls() declares. Warns when nobody is checked.
+function arguments.client_options(given)
+  local ca = given.ca or os.getenv("LOAM_CA")
+  if given.insecure_tls then
+    io.stderr:write("loam: warning: --insecure-tls: the server may be anybody, and so may be who ",
+      "reads the token\n")
+  end
+  return { ca = ca ~= "" and ca or nil, insecure_tls = given.insecure_tls }
+end
+
 --- --data and --url.
 function arguments.place_options(parser)
   parser:mutex(
     arguments.option(parser, "-d", "--data", DATA_HELP):argname("DIR"),
-    arguments.option(parser, "-u", "--url", "Server instead, http://HOST:PORT. Default: LOAM_URL.")
+    arguments.option(parser, "-u", "--url",
+      "Server instead, http://HOST:PORT, https://... or unix:PATH. Default: LOAM_URL.")
       :argname("URL"))
+  arguments.tls(parser)
 end
 
 --- --url alone, for what has its directories as arguments.
 function arguments.url(parser)
-  arguments.option(parser, "-u", "--url", "Server, http://HOST:PORT. Default: LOAM_URL.")
-    :argname("URL")
+  arguments.option(parser, "-u", "--url",
+    "Server, http://HOST:PORT, https://... or unix:PATH. Default: LOAM_URL."):argname("URL")
+  arguments.tls(parser)
 end
 
 --- --rate.

@@ -16,8 +16,9 @@ local metatable = { __name = "loam.cli.remote_store", __index = methods }
 
 --- Makes a store of a server's URL.
 ---@param url string
-function remote_store.open(url)
-  local made, err = client.new(url)
+---@param options? table  of loam.client
+function remote_store.open(url, options)
+  local made, err = client.new(url, options)
   if not made then
     failure.usage("--url: %s", err.text)
   end

@@ -7,7 +7,7 @@ local local_store = require "loam.cli.parts.local_store"
 local store = {}
 
 --- Opens the store of parsed arguments.
----@param given table  data, url, bucket
+---@param given table  data, url, ca, insecure_tls, bucket
 ---@param options {create: boolean, read_only: boolean}
 ---@return loam.cli.store
 function store.open(given, options)
@@ -17,7 +17,7 @@ function store.open(given, options)
     if not pcall(require, "socket") then
       failure.runtime("--url needs luasocket: the Debian package lua-socket")
     end
-    return require("loam.cli.parts.remote_store").open(url)
+    return require("loam.cli.parts.remote_store").open(url, arguments.client_options(given))
   end
   return local_store.open(path, options)
 end
