@@ -434,6 +434,14 @@ LOAM_NODISCARD int loam_submit(loam_completions *queue,
                                uint64_t tag,
                                loam_outcome *outcome,
                                loam_error *err);
+/* As loam_submit, without a copy: when 0 is returned the batch must not change until its completion
+ * was taken. Thread: any */
+LOAM_NODISCARD int loam_submit_lent(loam_completions *queue,
+                                    const loam_batch *batch,
+                                    const loam_commit *commit,
+                                    uint64_t tag,
+                                    loam_outcome *outcome,
+                                    loam_error *err);
 
 /* ---- Snapshots and scans ---- */
 

@@ -274,6 +274,12 @@ size_t loam_completions_take(loam_completions *queue, loam_completion *out, size
     uint64_t tag,
     loam_outcome *outcome,
     loam_error *err);
+    int loam_submit_lent(loam_completions *queue,
+    const loam_batch *batch,
+    const loam_commit *commit,
+    uint64_t tag,
+    loam_outcome *outcome,
+    loam_error *err);
     int loam_snapshot_open(loam_db *db, loam_snapshot **out, loam_error *err);
 uint64_t loam_snapshot_seq(const loam_snapshot *snapshot);
 void loam_snapshot_close(loam_snapshot *snapshot);

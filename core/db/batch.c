@@ -29,11 +29,21 @@ void loam_batch_free(loam_batch *batch)
     }
 }
 
+/* Empties a buffer; one that a large value has made large is not kept for small ones. */
+static void empty(struct loam_buffer *buffer)
+{
+    enum { KEEP_MAX = 1 << 20 };
+    if (buffer->capacity > KEEP_MAX) {
+        loam_buffer_free(buffer);
+    }
+    buffer->size = 0;
+}
+
 void loam_batch_clear(loam_batch *batch)
 {
-    batch->ops.size = 0;
-    batch->extras.size = 0;
-    batch->values.size = 0;
+    empty(&batch->ops);
+    empty(&batch->extras);
+    empty(&batch->values);
     batch->count = 0;
     batch->key_size_max = 0;
     batch->value_size_max = 0;

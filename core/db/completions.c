@@ -111,8 +111,9 @@ size_t loam_completions_take(loam_completions *queue, loam_completion *out, size
     return count;
 }
 
+/* `copied` is NULL for a batch that stays the caller's. */
 static struct async_ticket *async_new(struct loam_completions *queue,
-                                      const struct loam_batch *batch,
+                                      const struct loam_batch *copied,
                                       uint64_t tag,
                                       struct loam_error *err)
 {
@@ -121,13 +122,42 @@ static struct async_ticket *async_new(struct loam_completions *queue,
         (void)mem_fail(err, sizeof(*async));
         return NULL;
     }
-    if (batch_copy(&async->batch, batch, err) != LOAM_OK) {
+    if (copied != NULL && batch_copy(&async->batch, copied, err) != LOAM_OK) {
         mem_free(async);
         return NULL;
     }
     async->queue = queue;
     async->completion.tag = tag;
     return async;
+}
+
+static int submit(struct loam_completions *queue,
+                  const struct loam_batch *batch,
+                  bool is_lent,
+                  struct ticket *ticket,
+                  uint64_t tag,
+                  struct loam_error *err)
+{
+    struct loam_db *db = queue->db;
+    TRY(db_check_writable(db, err));
+    if (batch->count == 0 || (ticket->durability != LOAM_SYNC && commit_is_idle(db))) {
+        TRY(batch->count == 0 ? LOAM_OK : commit_run(db, ticket));
+        return 1;
+    }
+    struct async_ticket *async = async_new(queue, is_lent ? NULL : batch, tag, err);
+    if (async == NULL) {
+        return LOAM_NO_MEMORY;
+    }
+    async->ticket = *ticket;
+    async->ticket.batch = is_lent ? batch : &async->batch;
+    async->ticket.outcome = &async->completion.outcome;
+    async->ticket.err = &async->completion.error;
+    async->ticket.async = async;
+    mutex_lock(&queue->mu);
+    queue->outstanding++;
+    mutex_unlock(&queue->mu);
+    commit_enqueue(db, &async->ticket);
+    return 0;
 }
 
 int loam_submit(loam_completions *queue,
@@ -137,26 +167,19 @@ int loam_submit(loam_completions *queue,
                 loam_outcome *outcome,
                 loam_error *err)
 {
-    struct loam_db *db = queue->db;
-    struct ticket inline_ticket;
-    TRY(ticket_init(&inline_ticket, db, batch, commit, outcome, err));
-    TRY(db_check_writable(db, err));
-    if (batch->count == 0 || (inline_ticket.durability != LOAM_SYNC && commit_is_idle(db))) {
-        TRY(batch->count == 0 ? LOAM_OK : commit_run(db, &inline_ticket));
-        return 1;
-    }
-    struct async_ticket *async = async_new(queue, batch, tag, err);
-    if (async == NULL) {
-        return LOAM_NO_MEMORY;
-    }
-    async->ticket = inline_ticket;
-    async->ticket.batch = &async->batch;
-    async->ticket.outcome = &async->completion.outcome;
-    async->ticket.err = &async->completion.error;
-    async->ticket.async = async;
-    mutex_lock(&queue->mu);
-    queue->outstanding++;
-    mutex_unlock(&queue->mu);
-    commit_enqueue(db, &async->ticket);
-    return 0;
+    struct ticket ticket;
+    TRY(ticket_init(&ticket, queue->db, batch, commit, outcome, err));
+    return submit(queue, batch, false, &ticket, tag, err);
+}
+
+int loam_submit_lent(loam_completions *queue,
+                     const loam_batch *batch,
+                     const loam_commit *commit,
+                     uint64_t tag,
+                     loam_outcome *outcome,
+                     loam_error *err)
+{
+    struct ticket ticket;
+    TRY(ticket_init(&ticket, queue->db, batch, commit, outcome, err));
+    return submit(queue, batch, true, &ticket, tag, err);
 }

@@ -3,8 +3,8 @@
  * glue.c - the two things a request needs from C: its value straight into the socket, and the
  * question whether a browser was lured. Floor 5, the only place that knows both loam.h and http.h.
  *
- * Called by lua/loam/fast.lua and lua/loam/routes. A value is pinned for the length of one call:
- * http_respond() has copied it when it returns. Thread: worker.
+ * Called by lua/loam/fast.lua and lua/loam/routes. A small value is copied, a large one is sent
+ * from the engine's block, which is pinned until the client has it. Thread: worker.
  */
 #include <string.h>
 #include <strings.h>
@@ -17,7 +17,11 @@
 #include "host/host_private.h"
 #include "http/chars.h"
 
-enum { RAW_KEY_ON_STACK = 2048, SMALL_VALUE_MAX = 2048 };
+enum {
+    RAW_KEY_ON_STACK = 2048,
+    SMALL_VALUE_MAX = 2048, /* Copied out under the epoch. */
+    LEND_MIN = 65536,       /* From here a value is sent from its block. */
+};
 
 /* The tag without its quotes. */
 static void make_tag(struct host_head *tag, const loam_view *view, int etag)
@@ -124,12 +128,43 @@ static void head_range(struct host_head *head, const struct host_selection *part
     HOST_HEAD_LITERAL(head, "\r\n");
 }
 
+static void release_kept(void *context)
+{
+    loam_view *view = context;
+    loam_view_release(view);
+    mem_free(view);
+}
+
+/* Sends the head and a part of the value. A large one is not copied: *view is moved, and ends when
+ * the client has it. */
+static int respond_view(struct http_request *request,
+                        const struct host_head *head,
+                        const struct host_selection *part,
+                        loam_view *view)
+{
+    const char *body = part->size == 0 ? NULL : view->data + part->first;
+    loam_view *kept = part->size >= LEND_MIN && view->pin != NULL ? mem_alloc(sizeof *kept) : NULL;
+    if (kept == NULL) {
+        return http_respond_checked(request, request->generation, part->status, head->text,
+                                    head->size, body, part->size);
+    }
+    *kept = *view;
+    *view = (loam_view){0};
+    struct http_loan loan = {
+        .data = body,
+        .size = part->size,
+        .memory = kept->data,
+        .memory_size = kept->size,
+        .release = release_kept,
+        .context = kept,
+    };
+    return http_respond_lent(request, request->generation, part->status, head->text, head->size,
+                             &loan);
+}
+
 /* Answers with a value that was found. What is refused for its conditions is the general way's. */
-static int send_view(struct http_request *request,
-                     loam_db *db,
-                     const loam_view *view,
-                     int etag,
-                     struct loam_error *err)
+static int send_view(
+    struct http_request *request, loam_db *db, loam_view *view, int etag, struct loam_error *err)
 {
     struct host_head tag;
     struct host_head head;
@@ -148,18 +183,15 @@ static int send_view(struct http_request *request,
     if (!make_head(&head, db, view, &tag)) {
         return fail(err, LOAM_INVALID, "the stored content type is no header value");
     }
-    const char *body = view->data;
     if (part.status == 206) {
         head_range(&head, &part, view->size);
-        body += part.first;
     } else if (part.status == 304) {
         part.size = 0;
     }
-    int rc = http_respond_checked(request, request->generation, part.status, head.text, head.size,
-                                  part.size == 0 ? NULL : body, part.size);
+    int rc = respond_view(request, &head, &part, view);
     /* A client that is gone, or a stale handle, needs no other answer. */
     if (rc == LOAM_INVALID || rc == LOAM_NO_MEMORY) {
-        return fail(err, rc, "the answer with a value of %zu bytes was refused", view->size);
+        return fail(err, rc, "the answer with a value of %zu bytes was refused", part.size);
     }
     return part.status;
 }

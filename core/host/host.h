@@ -196,6 +196,7 @@ enum { HOST_PUT_GROUP_MAX = 256 }; /* As many operations as loam_outcome.existed
 
 /* Requests whose rows are committed together; answered with their own sequence numbers. */
 struct host_put_group {
+    loam_batch *batch;
     struct http_request *requests[HOST_PUT_GROUP_MAX];
     uint32_t generations[HOST_PUT_GROUP_MAX];
     uint32_t count;
@@ -229,7 +230,6 @@ struct host_puts {
     int open_durability;
     size_t open_bytes;
     struct host_put_group *open;
-    loam_batch *batch;
     /* All groups. */
     uint32_t pending; /* Submitted and not finished. */
     uint32_t group_count;

@@ -90,10 +90,13 @@ static struct host_put_group *make_group(struct host_puts *puts, struct loam_err
         puts->group_capacity = capacity;
     }
     struct host_put_group *group = mem_zalloc(1, sizeof *group);
-    if (group == NULL) {
+    loam_batch *batch = group == NULL ? NULL : loam_batch_new();
+    if (batch == NULL) {
+        mem_free(group);
         (void)mem_fail(err, sizeof *group);
         return NULL;
     }
+    group->batch = batch;
     group->index = puts->group_count;
     puts->groups[puts->group_count++] = group;
     return group;
@@ -112,32 +115,31 @@ static struct host_put_group *take_group(struct host_puts *puts, struct loam_err
 static void give_group(struct host_puts *puts, struct host_put_group *group)
 {
     group->count = 0;
+    loam_batch_clear(group->batch);
     group->next_free = puts->free;
     puts->free = group;
 }
 
 int host_puts_open(struct host_puts *puts, struct loam_error *err)
 {
-    PRE(puts->queue != NULL && puts->batch == NULL);
-    puts->batch = loam_batch_new();
-    if (puts->batch == NULL) {
-        return mem_fail(err, sizeof(void *));
-    }
+    PRE(puts->queue != NULL && puts->open == NULL);
     puts->open = make_group(puts, err);
     return puts->open == NULL ? LOAM_NO_MEMORY : LOAM_OK;
 }
 
 void host_puts_close(struct host_puts *puts)
 {
+    if (puts->pending > 0) {
+        return; /* A worker that failed: the engine may still read their batches. */
+    }
     for (uint32_t i = 0; i < puts->group_count; i++) {
+        loam_batch_free(puts->groups[i]->batch);
         mem_free(puts->groups[i]);
     }
     mem_free(puts->groups);
-    loam_batch_free(puts->batch);
     puts->groups = NULL;
     puts->group_count = puts->group_capacity = 0;
     puts->open = puts->free = NULL;
-    puts->batch = NULL;
 }
 
 /* ---- Answers ---- */
@@ -198,8 +200,9 @@ int host_puts_add(struct host_puts *puts,
     if (!fits(puts, bucket, durability, bytes)) {
         return HOST_PUT_FLUSH;
     }
+    struct host_put_group *group = puts->open;
     if (puts->waiting == 0) {
-        loam_batch_clear(puts->batch);
+        loam_batch_clear(group->batch);
         puts->open_bytes = 0;
     }
     loam_op op = {
@@ -213,10 +216,11 @@ int host_puts_add(struct host_puts *puts,
         .content_type = content_type,
     };
     struct loam_error ignored; /* The general way answers with its own. */
-    if (loam_batch_add(puts->batch, &op, &ignored) != LOAM_OK) {
+    if (loam_batch_add(group->batch, &op, &ignored) != LOAM_OK) {
         return HOST_PUT_OTHER;
     }
-    struct host_put_group *group = puts->open;
+    /* Large bodies would be there twice until the commit is through. */
+    http_request_drop_body(request, request->generation);
     group->requests[puts->waiting] = request;
     group->generations[puts->waiting] = request->generation;
     group->count = ++puts->waiting;
@@ -241,7 +245,7 @@ int host_puts_flush(struct host_puts *puts, uint32_t *stall_ms, struct loam_erro
     loam_commit commit = {.durability = puts->open_durability, .deadline_ms = puts->deadline_ms};
     loam_outcome outcome = {0};
     uint64_t tag = (uint64_t)puts->tag_base + group->index;
-    int rc = loam_submit(puts->queue, puts->batch, &commit, tag, &outcome, err);
+    int rc = loam_submit_lent(puts->queue, group->batch, &commit, tag, &outcome, err);
     if (rc == 0) {
         puts->open = next;
         puts->pending++;
@@ -252,6 +256,7 @@ int host_puts_flush(struct host_puts *puts, uint32_t *stall_ms, struct loam_erro
     if (rc == 1) {
         puts->waiting = 0;
         answer_group(puts, group, &outcome);
+        loam_batch_clear(group->batch);
         rc = LOAM_OK;
     }
     *stall_ms = outcome.stall_ms;

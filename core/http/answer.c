@@ -78,7 +78,7 @@ void http_conn_promote(struct http_conn *conn)
 {
     struct http_pool *pool = &conn->worker->pool;
     http_conn_mark_dirty(conn);
-    while (conn->first != NULL && conn->first->is_ended) {
+    while (conn->first != NULL && conn->first->is_ended && conn->first->loan.data == NULL) {
         struct http_exchange *done = conn->first;
         bool closes = done->closes;
         conn->resets = conn->resets || done->is_cut;
@@ -191,37 +191,62 @@ static int check_begin(struct http_exchange *exchange, const struct http_head_op
 
 /* ---- Whole answers ---- */
 
-/* An answer in one piece; the header block was checked. */
+/* Writes an answer in one piece and ends the handle; the header block was checked. A loan is given
+ * in place of the body and taken in any case. */
+static int write_whole(struct http_exchange *exchange,
+                       struct http_head_options *options,
+                       const char *body,
+                       size_t body_size,
+                       const struct http_loan *loan)
+{
+    bool drops_body = has_no_body(exchange, options->status);
+    bool has_length = options->status != 204 && options->status != 304;
+    options->framing = drops_body ? HTTP_FRAMING_NONE : HTTP_FRAMING_LENGTH;
+    options->content_length = has_length ? (double)body_size : -1;
+    size_t body_sent = drops_body ? 0 : body_size;
+    bool is_lent = loan != NULL && body_sent > 0;
+    if (loan != NULL && !is_lent) {
+        loan->release(loan->context);
+    } else if (is_lent && !http_loan_begin(exchange, loan)) {
+        return LOAM_NO_MEMORY;
+    }
+    if (!write_head(exchange, options, is_lent ? 0 : body_sent)) {
+        http_loan_end(exchange);
+        exchange->is_begun = false;
+        return LOAM_NO_MEMORY;
+    }
+    struct http_buffer *out = http_exchange_out(exchange);
+    if (body_sent > 0 && !is_lent) {
+        memcpy(out->data + out->size, body, body_sent);
+        out->size += body_sent;
+    }
+    note_size(exchange->conn, body_sent);
+    answered(exchange);
+    return LOAM_OK;
+}
+
+/* When nothing of this connection is waited for any more, its answers go out now, in the one write
+ * they would get at the end of the batch anyway: the client works on them while the rest of the
+ * batch is handled. Large answers are not to pile up either. */
+static void send_early(struct http_conn *conn)
+{
+    bool is_all = conn->first == NULL && conn->in_at == conn->in_end;
+    bool is_lent = conn->first != NULL && conn->first->loan.data != NULL;
+    if (is_all || is_lent ||
+        http_buffer_pending(&conn->out) >= conn->worker->limits.output_high_bytes) {
+        http_conn_flush(conn);
+    }
+    http_worker_relieve(conn->worker);
+}
+
 static int respond_whole(struct http_exchange *exchange,
                          struct http_head_options *options,
                          const char *body,
                          size_t body_size)
 {
     struct http_conn *conn = exchange->conn;
-    bool drops_body = has_no_body(exchange, options->status);
-    bool has_length = options->status != 204 && options->status != 304;
-    options->framing = drops_body ? HTTP_FRAMING_NONE : HTTP_FRAMING_LENGTH;
-    options->content_length = has_length ? (double)body_size : -1;
-    size_t body_sent = drops_body ? 0 : body_size;
-    if (!write_head(exchange, options, body_sent)) {
-        exchange->is_begun = false;
-        return LOAM_NO_MEMORY;
-    }
-    struct http_buffer *out = http_exchange_out(exchange);
-    if (body_sent > 0) {
-        memcpy(out->data + out->size, body, body_sent);
-        out->size += body_sent;
-    }
-    note_size(conn, body_sent);
-    answered(exchange);
-    /* When nothing of this connection is waited for any more, its answers go out now, in the one
-     * write they would get at the end of the batch anyway: the client works on them while the rest
-     * of the batch is handled. Large answers are not to pile up either. */
-    if ((conn->first == NULL && conn->in_at == conn->in_end) ||
-        http_buffer_pending(&conn->out) >= conn->worker->limits.output_high_bytes) {
-        http_conn_flush(conn);
-    }
-    http_worker_relieve(conn->worker);
+    TRY(write_whole(exchange, options, body, body_size, NULL));
+    send_early(conn);
     return LOAM_OK;
 }
 
@@ -264,6 +289,33 @@ int http_respond_checked(struct http_request *request,
     struct http_head_options options = {
         .status = status, .headers = headers, .headers_size = headers_size};
     return respond_whole(exchange, &options, body, body_size);
+}
+
+int http_respond_lent(struct http_request *request,
+                      uint32_t generation,
+                      int status,
+                      const char *headers,
+                      size_t headers_size,
+                      const struct http_loan *loan)
+{
+    struct http_exchange *exchange;
+    PRE(status >= 200 && status <= 599);
+    int rc = open_handle(request, generation, &exchange);
+    if (rc == LOAM_OK && exchange->conn == NULL) {
+        rc = end_orphan(exchange);
+    } else if (rc == LOAM_OK && exchange->is_begun) {
+        rc = LOAM_INVALID;
+    }
+    if (rc != LOAM_OK) {
+        loan->release(loan->context);
+        return rc;
+    }
+    struct http_conn *conn = exchange->conn;
+    struct http_head_options options = {
+        .status = status, .headers = headers, .headers_size = headers_size};
+    TRY(write_whole(exchange, &options, NULL, loan->size, loan));
+    send_early(conn);
+    return LOAM_OK;
 }
 
 int http_respond_close(struct http_request *request, uint32_t generation)
@@ -442,9 +494,4 @@ int http_respond_abort(struct http_request *request, uint32_t generation)
     }
     cut(exchange);
     return LOAM_OK;
-}
-
-int http_request_release(struct http_request *request, uint32_t generation)
-{
-    return http_respond_abort(request, generation);
 }

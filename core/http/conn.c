@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * conn.c - life of a connection: states, sending, deadlines, the end. See conn.h for the graph.
- * Input is taken by input.c, answers are produced by answer.c.
+ * conn.c - life of a connection: states, deadlines, the end. See conn.h for the graph. Input is
+ * taken by input.c, answers are produced by answer.c and sent by send.c.
  */
 #include "http/conn.h"
 
@@ -52,31 +52,14 @@ void http_conn_mark_dirty(struct http_conn *conn)
 
 /* ---- Deadlines ---- */
 
-/* Bytes that must move within each `window_ms`. What came faster earns nothing for later: a client
- * that stalls after a quick start is found out one window on. */
-static double share_of(uint32_t window_ms, uint32_t rate)
-{
-    double share = (double)window_ms * rate / 1000;
-    return share > 1 ? share : 1;
-}
-
 /* Starts the next window of a body that has brought its share. */
 static void note_body(struct http_conn *conn)
 {
     const struct http_limits *limits = &conn->worker->limits;
-    if (conn->body_received - conn->body_mark >= share_of(limits->body_ms, limits->body_rate_min)) {
+    if (conn->body_received - conn->body_mark >=
+        http_share_of(limits->body_ms, limits->body_rate_min)) {
         conn->body_mark = conn->body_received;
         conn->since_ns = conn->worker->now_ns;
-    }
-}
-
-static void note_write(struct http_conn *conn, double bytes)
-{
-    const struct http_limits *limits = &conn->worker->limits;
-    conn->write_sent += bytes;
-    if (conn->write_sent >= share_of(limits->write_stall_ms, limits->write_rate_min)) {
-        conn->write_sent = 0;
-        conn->write_since_ns = conn->worker->now_ns;
     }
 }
 
@@ -89,8 +72,7 @@ static uint64_t input_deadline(const struct http_conn *conn)
         grace_ms = limits->handshake_ms;
         break;
     case HTTP_CONN_IDLE:
-        grace_ms =
-            conn->first == NULL && http_buffer_pending(&conn->out) == 0 ? limits->idle_ms : 0;
+        grace_ms = conn->first == NULL && !http_conn_has_output(conn) ? limits->idle_ms : 0;
         break;
     case HTTP_CONN_HEAD:
         grace_ms = limits->header_ms;
@@ -203,6 +185,7 @@ void http_conn_detach(struct http_exchange *exchange)
     exchange->conn = NULL;
     exchange->next = NULL;
     http_buffer_drop(&worker->pool, &exchange->out);
+    http_loan_end(exchange);
     if (!exchange->pub.is_complete && !exchange->has_piece) {
         http_buffer_drop(&worker->pool, &exchange->body); /* No handler has seen it. */
     }
@@ -304,47 +287,7 @@ void http_conn_stop_input(struct http_conn *conn)
     http_conn_mark_dirty(conn);
 }
 
-/* ---- Sending ---- */
-
-static void sent_all(struct http_conn *conn)
-{
-    http_buffer_drop(&conn->worker->pool, &conn->out);
-    conn->write_since_ns = 0;
-    conn->write_sent = 0;
-    if (conn->state == HTTP_CONN_IDLE) {
-        conn->since_ns = conn->worker->now_ns;
-    }
-}
-
-void http_conn_flush(struct http_conn *conn)
-{
-    struct http_buffer *out = &conn->out;
-    size_t pending = http_buffer_pending(out);
-    if (pending > 0 && conn->state != HTTP_CONN_CLOSED) {
-        int64_t n = conn->transport.ops->write(&conn->transport, out->data + out->at, pending);
-        if (n == HTTP_IO_FAILED) {
-            http_conn_lose(conn);
-            return;
-        }
-        if (n > 0) {
-            out->at += (size_t)n;
-            conn->worker->counters.bytes_out += (double)n;
-            note_write(conn, (double)n);
-        }
-        if (out->at == out->size) {
-            sent_all(conn);
-        } else if (conn->write_since_ns == 0) {
-            conn->write_since_ns = conn->worker->now_ns;
-            conn->write_sent = 0;
-        }
-    }
-    struct http_exchange *first = conn->first;
-    if (first != NULL && first->wants_writable &&
-        http_buffer_pending(out) <= conn->worker->limits.output_low_bytes) {
-        first->wants_writable = false;
-        http_worker_push_exchange(conn->worker, HTTP_EVENT_WRITABLE, first);
-    }
-}
+/* ---- The pass ---- */
 
 /* Closing with unread bytes makes a reset, which may overtake answers that were sent. */
 static bool has_unread(const struct http_conn *conn)
@@ -361,7 +304,7 @@ void http_conn_settle(struct http_conn *conn)
     }
     http_conn_flush(conn);
     if (conn->state <= HTTP_CONN_IDLE && conn->worker->is_draining && conn->first == NULL &&
-        http_buffer_pending(&conn->out) == 0) {
+        !http_conn_has_output(conn)) {
         if (conn->state == HTTP_CONN_HANDSHAKE || !has_unread(conn)) {
             http_conn_lose(conn);
             return;
@@ -372,8 +315,7 @@ void http_conn_settle(struct http_conn *conn)
         http_conn_advance(conn);
     }
     /* Not sooner: what the advance refused is answered by the next flush. */
-    if (conn->state == HTTP_CONN_CLOSING && conn->first == NULL &&
-        http_buffer_pending(&conn->out) == 0) {
+    if (conn->state == HTTP_CONN_CLOSING && conn->first == NULL && !http_conn_has_output(conn)) {
         finish(conn);
     }
     if (conn->state == HTTP_CONN_CLOSED) {
@@ -382,7 +324,7 @@ void http_conn_settle(struct http_conn *conn)
     /* Reading is switched off by the read that finds it unwanted, so that a connection which is
      * busy for the length of one batch costs no system call. */
     bool reads = http_conn_wants_read(conn) || conn->transport.is_reading;
-    bool writes = http_buffer_pending(&conn->out) > 0;
+    bool writes = http_conn_has_output(conn);
     if (reads != conn->transport.is_reading || writes != conn->transport.is_writing) {
         if (!conn->transport.ops->watch(&conn->transport, reads, writes)) {
             http_conn_lose(conn);

@@ -23,6 +23,7 @@
 #include <stdbool.h>
 #include <sys/socket.h>
 
+#include "http/checked.h"
 #include "http/parser.h"
 #include "http/pool.h"
 #include "http/transport.h"
@@ -58,7 +59,10 @@ struct http_exchange {
     struct http_chunk *chunk; /* Holds the head, counted. */
     struct http_buffer body;  /* Of bodies that did not arrive with the head. */
     struct http_buffer out;   /* The answer, while another exchange is first. */
-    uint64_t length_left;     /* HTTP_FRAMING_LENGTH: bytes still to be written. */
+    struct http_loan loan;    /* Follows what was written; data == NULL: none. */
+    size_t loan_sent;
+    struct http_lent *lent;
+    uint64_t length_left; /* HTTP_FRAMING_LENGTH: bytes still to be written. */
     enum http_framing framing;
     bool is_delivered;   /* The owner of handles knows it and will end it. */
     bool is_begun;       /* Answer has begun. */
@@ -129,8 +133,6 @@ void http_conn_set_state(struct http_conn *conn, enum http_conn_state state);
 void http_conn_mark_dirty(struct http_conn *conn);
 /* One pass over a dirty connection: send, go on parsing, adjust what is watched. */
 void http_conn_settle(struct http_conn *conn);
-/* Sends what is pending and closes when all is done. */
-void http_conn_flush(struct http_conn *conn);
 /* Takes no more input; closes when all answers are out. */
 void http_conn_stop_input(struct http_conn *conn);
 /* Closes now; handles in flight get CLOSED events. */
@@ -139,6 +141,14 @@ void http_conn_lose(struct http_conn *conn);
 void http_conn_expire(struct http_conn *conn);
 /* The handle's owner hears CLOSED, or, when it never knew the exchange, it is freed. */
 void http_conn_detach(struct http_exchange *exchange);
+
+/* Bytes that must move within each `window_ms`. What came faster earns nothing for later: a client
+ * that stalls after a quick start is found out one window on. */
+static inline double http_share_of(uint32_t window_ms, uint32_t rate)
+{
+    double share = (double)window_ms * rate / 1000;
+    return share > 1 ? share : 1;
+}
 
 /* ---- input.c: requests ---- */
 
@@ -151,6 +161,20 @@ bool http_conn_wants_read(const struct http_conn *conn);
 void http_conn_refuse(struct http_conn *conn, const struct http_failure *failure);
 /* Lets the undecided body be buffered up to the limit (413, 417 when it cannot fit). */
 void http_conn_decide(struct http_conn *conn, bool stream);
+
+/* ---- send.c ---- */
+
+/* Sends what is pending, as far as the socket takes it. */
+void http_conn_flush(struct http_conn *conn);
+/* Whether bytes wait for the socket. */
+bool http_conn_has_output(const struct http_conn *conn);
+/* Makes the loan follow the exchange's head. The loan is taken in any case; returns false without
+ * memory. */
+bool http_loan_begin(struct http_exchange *exchange, const struct http_loan *loan);
+/* Gives the loan back, if there is one. */
+void http_loan_end(struct http_exchange *exchange);
+/* What ending the exchange's loan would free: its share of memory that several may use. */
+size_t http_loan_held(const struct http_exchange *exchange);
 
 /* ---- answer.c ---- */
 

@@ -418,7 +418,8 @@ static void read_failed(struct http_conn *conn, int64_t n)
     }
 }
 
-/* A long body of known length goes straight to where it is kept. */
+/* A long body of known length goes straight to where it is kept, which grows by doubling and never
+ * beyond that length. */
 static int64_t read_body(struct http_conn *conn)
 {
     struct http_buffer *body = &conn->receiving->body;
@@ -427,8 +428,10 @@ static int64_t read_body(struct http_conn *conn)
     if (conn->state == HTTP_CONN_STREAM) {
         room = conn->worker->limits.stream_piece_bytes - body->size;
     }
-    room = (double)room < left ? room : (size_t)left;
-    if (!http_buffer_reserve(&conn->worker->pool, body, room)) {
+    bool is_rest = left <= (double)room;
+    room = is_rest ? (size_t)left : room;
+    if (!(is_rest ? http_buffer_reserve_exactly(&conn->worker->pool, body, room)
+                  : http_buffer_reserve(&conn->worker->pool, body, room))) {
         return HTTP_IO_FAILED;
     }
     int64_t n = conn->transport.ops->read(&conn->transport, body->data + body->size, room);

@@ -20,7 +20,7 @@
 #include "base/status.h"
 #include "http/worker.h"
 
-enum { ACCEPTS_PER_EVENT = 64, ACCEPT_PAUSE_MS = 100 };
+enum { ACCEPTS_PER_EVENT = 64, ACCEPT_PAUSE_MS = 100, NOTSENT_BYTES_MAX = 128 * 1024 };
 
 /* ---- Accepting ---- */
 
@@ -138,18 +138,18 @@ static int bind_failed(int fd, const char *address, struct loam_error *err)
 }
 
 /* Connections inherit these. Keep-alive probes find clients that are gone without a word while a
- * handler works for them. */
+ * handler works for them. What the kernel takes beyond what it has sent is bounded, so that a
+ * client who reads slowly pins no megabytes there, where buffers_bytes_max does not see them. */
 static void set_tcp_options(int fd)
 {
     static const struct {
         int level;
         int name;
         int value;
-    } wanted[] = {{IPPROTO_TCP, TCP_NODELAY, 1},
-                  {SOL_SOCKET, SO_KEEPALIVE, 1},
-                  {IPPROTO_TCP, TCP_KEEPIDLE, 60},
-                  {IPPROTO_TCP, TCP_KEEPINTVL, 10},
-                  {IPPROTO_TCP, TCP_KEEPCNT, 6}};
+    } wanted[] = {
+        {IPPROTO_TCP, TCP_NODELAY, 1},   {SOL_SOCKET, SO_KEEPALIVE, 1},
+        {IPPROTO_TCP, TCP_KEEPIDLE, 60}, {IPPROTO_TCP, TCP_KEEPINTVL, 10},
+        {IPPROTO_TCP, TCP_KEEPCNT, 6},   {IPPROTO_TCP, TCP_NOTSENT_LOWAT, NOTSENT_BYTES_MAX}};
     for (size_t i = 0; i < sizeof(wanted) / sizeof(wanted[0]); i++) {
         (void)setsockopt(fd, wanted[i].level, wanted[i].name, &wanted[i].value, sizeof(int));
     }

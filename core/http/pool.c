@@ -92,7 +92,8 @@ void http_chunk_unref(struct http_pool *pool, struct http_chunk *chunk)
 
 /* ---- Buffers ---- */
 
-static bool buffer_grow(struct http_pool *pool, struct http_buffer *buffer, size_t extra)
+static bool
+buffer_grow(struct http_pool *pool, struct http_buffer *buffer, size_t extra, bool is_last)
 {
     if (buffer->at > 0) {
         INV(buffer->data != NULL);
@@ -115,7 +116,7 @@ static bool buffer_grow(struct http_pool *pool, struct http_buffer *buffer, size
     size_t capacity = HTTP_PIECE_SIZE;
     if (wanted > capacity) {
         /* At least double, so that appending stays linear. */
-        capacity = wanted > 2 * buffer->capacity ? wanted : 2 * buffer->capacity;
+        capacity = is_last || wanted > 2 * buffer->capacity ? wanted : 2 * buffer->capacity;
     }
     char *data = mem_realloc(buffer->data, capacity);
     if (data == NULL) {
@@ -130,7 +131,13 @@ static bool buffer_grow(struct http_pool *pool, struct http_buffer *buffer, size
 bool http_buffer_reserve(struct http_pool *pool, struct http_buffer *buffer, size_t extra)
 {
     return LIKELY(buffer->capacity - buffer->size >= extra && buffer->data != NULL) ||
-           buffer_grow(pool, buffer, extra);
+           buffer_grow(pool, buffer, extra, false);
+}
+
+bool http_buffer_reserve_exactly(struct http_pool *pool, struct http_buffer *buffer, size_t extra)
+{
+    return (buffer->capacity - buffer->size >= extra && buffer->data != NULL) ||
+           buffer_grow(pool, buffer, extra, true);
 }
 
 bool http_buffer_append(struct http_pool *pool,
@@ -211,6 +218,7 @@ struct http_exchange *http_exchange_take(struct http_pool *pool)
 void http_exchange_give(struct http_pool *pool, struct http_exchange *exchange)
 {
     PRE(exchange->is_ended && exchange->chunk == NULL && exchange->out.data == NULL);
+    PRE(exchange->loan.data == NULL);
     exchange->next = pool->exchanges;
     pool->exchanges = exchange;
     pool->exchanges_used--;

@@ -36,6 +36,14 @@ struct http_buffer {
     size_t capacity;
 };
 
+/* Memory of a caller that answers are sent from. */
+struct http_lent {
+    struct http_lent *next;
+    const void *memory;
+    size_t size;
+    uint32_t users;
+};
+
 struct http_exchange;
 
 struct http_pool {
@@ -43,7 +51,8 @@ struct http_pool {
     uint32_t chunk_count;
     void *buffers; /* Free buffers of HTTP_PIECE_SIZE; the first word links them. */
     uint32_t buffer_count;
-    size_t buffer_bytes;             /* Capacity of the buffers in use. */
+    size_t buffer_bytes; /* Capacity of the buffers in use, and what is lent. */
+    struct http_lent *lent;
     struct http_exchange *exchanges; /* Free ones. */
     void **slabs;
     uint32_t slab_count;
@@ -62,6 +71,8 @@ void http_chunk_unref(struct http_pool *pool, struct http_chunk *chunk);
 
 /* Makes room for `extra` bytes behind size. Returns false without memory. */
 bool http_buffer_reserve(struct http_pool *pool, struct http_buffer *buffer, size_t extra);
+/* The same for the last bytes of something large: no room for more is made. */
+bool http_buffer_reserve_exactly(struct http_pool *pool, struct http_buffer *buffer, size_t extra);
 bool http_buffer_append(struct http_pool *pool,
                         struct http_buffer *buffer,
                         const void *data,

@@ -15,7 +15,7 @@ static size_t held_by(const struct http_conn *conn)
 {
     size_t held = conn->out.capacity;
     for (const struct http_exchange *at = conn->first; at != NULL; at = at->next) {
-        held += at->out.capacity;
+        held += at->out.capacity + http_loan_held(at);
         held += at->pub.is_complete || at->has_piece ? 0 : at->body.capacity;
     }
     return held;
@@ -52,8 +52,7 @@ void http_worker_relieve(struct http_worker *worker)
         if (greediest == NULL) {
             return; /* The rest is with handlers. */
         }
-        size_t used = worker->pool.buffer_bytes;
-        end(greediest, used);
-        INV(worker->pool.buffer_bytes < used);
+        /* Frees something, or makes the shares larger of those that use the same memory. */
+        end(greediest, worker->pool.buffer_bytes);
     }
 }

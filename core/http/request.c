@@ -136,3 +136,18 @@ int http_request_consume(struct http_request *request, uint32_t generation)
     }
     return LOAM_OK;
 }
+
+void http_request_drop_body(struct http_request *request, uint32_t generation)
+{
+    struct http_exchange *exchange = (struct http_exchange *)(void *)request;
+    if (is_open(request, generation) && request->is_complete && exchange->body.data != NULL) {
+        http_buffer_drop(&exchange->worker->pool, &exchange->body);
+        request->body = "";
+        request->body_size = 0;
+    }
+}
+
+int http_request_release(struct http_request *request, uint32_t generation)
+{
+    return http_respond_abort(request, generation);
+}

@@ -94,6 +94,8 @@ int http_request_buffer(struct http_request *request, uint32_t generation, doubl
 int http_request_stream(struct http_request *request, uint32_t generation, double body_max);
 /* After a BODY event: its data may be overwritten, and the next piece may come. */
 int http_request_consume(struct http_request *request, uint32_t generation);
+/* Frees the memory of a body that came by itself and was taken over; `body` is empty then. */
+void http_request_drop_body(struct http_request *request, uint32_t generation);
 /* Ends the handle without an answer; cuts the connection unless the client is gone already. */
 int http_request_release(struct http_request *request, uint32_t generation);
 /* ffi: end */

@@ -129,6 +129,7 @@ int http_request_peer(const struct http_request *request,
 int http_request_buffer(struct http_request *request, uint32_t generation, double body_max);
 int http_request_stream(struct http_request *request, uint32_t generation, double body_max);
 int http_request_consume(struct http_request *request, uint32_t generation);
+void http_request_drop_body(struct http_request *request, uint32_t generation);
 int http_request_release(struct http_request *request, uint32_t generation);
 ]]
 end
@@ -368,6 +369,7 @@ int host_send_value(struct http_request *request,
     struct loam_error *err);
 enum { HOST_PUT_GROUP_MAX = 256 };
 struct host_put_group {
+    loam_batch *batch;
     struct http_request *requests[HOST_PUT_GROUP_MAX];
     uint32_t generations[HOST_PUT_GROUP_MAX];
     uint32_t count;
@@ -392,7 +394,6 @@ struct host_puts {
     int open_durability;
     size_t open_bytes;
     struct host_put_group *open;
-    loam_batch *batch;
     uint32_t pending;
     uint32_t group_count;
     uint32_t group_capacity;

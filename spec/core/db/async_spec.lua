@@ -52,6 +52,37 @@ describe("db.async", function()
     return taken
   end
 
+  it("commits a lent batch, which is the caller's again with its completion", function()
+    local queue = open_queue()
+    local batch, outcome = lib.loam_batch_new(), ffi.new("loam_outcome")
+    local commit = ffi.new("loam_commit", { durability = store.DURABILITY.sync })
+    for tag = 1, 20 do
+      local value = ("v"):rep(tag)
+      lib.loam_batch_clear(batch)
+      assert.equal(0, lib.loam_batch_put(batch, 1, "k", 1, value, #value, db._err))
+
+      assert.equal(0, lib.loam_submit_lent(queue, batch, commit, tag, outcome, db._err))
+
+      local taken = take(queue, 1)
+      assert.same({ tag = tag, code = 0, seq = tag }, taken[1])
+      assert.equal(value, db:get "k")
+    end
+    lib.loam_batch_free(batch)
+    assert.equal(0, lib.loam_completions_close(queue, db._err))
+  end)
+
+  it("gives back the memory of a batch that was large", function()
+    local batch, large = lib.loam_batch_new(), ("x"):rep(4 * 1024 * 1024)
+    assert.equal(0, lib.loam_batch_put(batch, 1, "k", 1, large, #large, db._err))
+    lib.loam_batch_clear(batch)
+
+    assert.equal(0, tonumber(lib.loam_batch_bytes(batch)))
+    assert.equal(0, lib.loam_batch_put(batch, 1, "k", 1, "small", 5, db._err))
+    assert.equal(0, lib.loam_write(db._p, batch, nil, ffi.new("loam_outcome"), db._err))
+    assert.equal("small", db:get "k")
+    lib.loam_batch_free(batch)
+  end)
+
   it("completes sync writes through the queue, in commit order and durable", function()
     local queue = open_queue()
     for i = 1, 50 do

@@ -149,6 +149,36 @@ describe("http.input", function()
       assert.equal(body, text:sub(-#body))
     end)
 
+    it("take no more memory than they have bytes", function()
+      local size = 5 * 1024 * 1024
+      start({ buffers_bytes_max = size }).handle = function(request)
+        request:respond(200, "got " .. #request.body)
+      end
+      local client = server:connect()
+
+      client:send("PUT /a HTTP/1.1\r\nHost: a\r\nContent-Length: " .. size .. "\r\n\r\n"
+        .. ("x"):rep(size))
+
+      client:expect("got " .. size)
+      assert.equal(0, server:counters().refused_memory)
+    end)
+
+    it("can be dropped before the answer", function()
+      start().handle = function(request)
+        for _ = 1, 2 do
+          lib.http_request_drop_body(request.c, request.generation)
+        end
+        request:respond(200, "got " .. #request.body .. ", left " .. request.c.body_size)
+      end
+      local client = server:connect()
+
+      client:send("PUT /a HTTP/1.1\r\nHost: a\r\nContent-Length: 100000\r\n\r\n"
+        .. ("x"):rep(100000) .. GET:format("/b"))
+
+      client:expect("got 100000, left 0")
+      client:expect("got 0, left 0")
+    end)
+
     it("H11 above the limit are refused, and 417 when announced", function()
       start({ body_bytes_max = 10 }).handle = echo
       local plain, announced, chunked = server:connect(), server:connect(), server:connect()
