@@ -19,13 +19,17 @@ function memory.buffer()
   return ffi.gc(ffi.new("loam_buffer"), free_buffer)
 end
 
---- Copies the bytes of a buffer to a string; gives large memory back.
-function memory.take(buffer)
-  local size = tonumber(buffer.size)
-  local bytes = ffi.string(buffer.data, size)
-  if size > KEPT_SIZE_MAX then
+--- Gives large memory back, when the bytes of a buffer were used.
+function memory.give_back(buffer)
+  if buffer.size > KEPT_SIZE_MAX then
     C.loam_buffer_free(buffer)
   end
+end
+
+--- Copies the bytes of a buffer to a string; gives large memory back.
+function memory.take(buffer)
+  local bytes = ffi.string(buffer.data, buffer.size)
+  memory.give_back(buffer)
   return bytes
 end
 

@@ -19,13 +19,14 @@ local misuse = errors.misuse
 ---@field reverse? boolean
 ---@field keys_only? boolean
 ---@field entries? boolean     rows as kv.entry tables
+---@field rows? boolean        one kv.row object that shows each row in turn; of scan() only
 ---@field snapshot? kv.snapshot
 ---@field max_bytes? number    ends after the row that reaches so many bytes handed out
 ---@field deadline_ms? number  raises TIMEOUT when the scan is not through by then
 local KNOWN = {
   from = "string", to = "string", prefix = "string", after = "string", limit = "whole",
-  reverse = "boolean", keys_only = "boolean", entries = "boolean", snapshot = "table",
-  max_bytes = "whole", deadline_ms = "whole",
+  reverse = "boolean", keys_only = "boolean", entries = "boolean", rows = "boolean",
+  snapshot = "table", max_bytes = "whole", deadline_ms = "whole",
 }
 
 local NOTHING = {}
@@ -60,13 +61,7 @@ local function with_bounds(call, from, to, given)
   return spec
 end
 
---- Returns the table of options of a call, checked.
----@param call string
----@param first? kv.range|string
----@param to? string
----@param given? kv.range
----@return kv.range
-function range.spec(call, first, to, given)
+local function spec_of(call, first, to, given)
   if type(first) == "table" then
     if to ~= nil or given ~= nil then
       misuse("%s: a range table is the only argument", call)
@@ -81,6 +76,20 @@ function range.spec(call, first, to, given)
     misuse("%s: a range is a table or a prefix, got %s", call, errors.what_came(first))
   end
   return { prefix = first }
+end
+
+--- Returns the table of options of a call, checked.
+---@param call string
+---@param first? kv.range|string
+---@param to? string
+---@param given? kv.range
+---@return kv.range
+function range.spec(call, first, to, given)
+  local spec = spec_of(call, first, to, given)
+  if spec.rows and (call ~= "scan" or spec.entries) then
+    misuse("%s: option 'rows' is for scan(), and not together with 'entries'", call)
+  end
+  return spec
 end
 
 --- Writes a spec to the scratch loam_range. Its strings are borrowed from the spec.

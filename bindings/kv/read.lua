@@ -173,7 +173,7 @@ end
 ---@return number? size, kv.error? err, string? code
 function read.get_into(self, key, buffer)
   local p, snapshot = prepare(self, "get_into", key)
-  if type(buffer) ~= "userdata" or getmetatable(buffer) ~= "buffer" then
+  if not value.is_buffer(buffer) then
     errors.misuse("get_into: the second argument is a string.buffer, got %s",
       errors.what_came(buffer))
   end
@@ -185,6 +185,7 @@ function read.get_into(self, key, buffer)
   end
   local size = tonumber(bytes.size)
   buffer:putcdata(bytes.data, size)
+  memory.give_back(bytes)
   return size
 end
 

@@ -3,6 +3,7 @@
 --     for key, value in db:scan{ prefix = "user:" } do ... end
 --
 -- libloam hands out blocks of up to 256 rows; a step is a look into the block, without a C call.
+-- What a scan costs is the two strings of a row: see kv.row for a scan without them.
 -- The iterator is the value that `for` calls. It ends itself after the last row; a loop that
 -- breaks leaves it open (it pins files and memory) until close(), the database's close or the
 -- collector. A scan that fails while it runs raises the error object: returning nil would look
@@ -15,6 +16,7 @@ local kv = require "kv.root"
 local lib = require "kv.lib"
 local range = require "kv.range"
 local read = require "kv.read"
+local row_view = require "kv.row"
 local wait = require "kv.wait"
 
 local scan = {}
@@ -22,6 +24,9 @@ local TURN_BLOCKS = 32 -- Some 8,000 rows.
 local C = lib.C
 local err = errors.scratch
 local new_rows = ffi.typeof("loam_rows")
+-- Where a scan stands in its block: on [at], NULL on none. In C memory, where pointers need no box.
+local new_place = ffi.typeof("struct { const loam_row *at, *first, *limit; }")
+local ROW_SIZE = ffi.sizeof("loam_row")
 local count_out = ffi.new("uint64_t[1]")
 local scan_out = ffi.new("loam_scan *[1]")
 local finalize = handles.finalizer(C.loam_scan_close)
@@ -53,11 +58,21 @@ local function open(self, call, spec, limit, reverse)
 end
 
 local function last_key(self)
-  if self._index == 0 then
+  local row = self._place.at
+  if row == nil then
     return self._cursor
   end
-  local row = self._rows[self._index - 1]
   return ffi.string(row.key, row.key_size)
+end
+
+local function address(row)
+  return tonumber(ffi.cast("intptr_t", row))
+end
+
+-- Rows of the current block handed out so far. The compiler refuses the difference of pointers to
+-- what is no power of two in size.
+local function count_in_block(place)
+  return place.at ~= nil and (address(place.at) - address(place.first)) / ROW_SIZE + 1 or 0
 end
 
 local function release(self)
@@ -70,9 +85,10 @@ end
 
 -- Ends the use of the current block, whose rows die with the next C call.
 local function retire_block(self)
+  local place = self._place
   self._cursor = last_key(self)
-  self._base = self._base + self._index
-  self._index, self._size = 0, 0
+  self._base = self._base + count_in_block(place)
+  place.at, place.limit = nil, nil
 end
 
 -- Lets the host's other handlers have a turn. What it raises ends the scan.
@@ -83,9 +99,10 @@ local function take_turn(self)
   end
 end
 
+-- Gets the next block and stands on its first row. Returns that, nil at the end.
 local function refill(self)
   if self._is_done then
-    return false
+    return nil
   end
   take_turn(self)
   local p = self._p
@@ -105,26 +122,30 @@ local function refill(self)
     local _, failure = errors.failure(rc)
     error(failure, 0)
   end
-  local size = tonumber(self._block.count)
-  if size == 0 then
+  local block, place = self._block, self._place
+  if block.count == 0 then
     self._is_done = true
     release(self)
-    return false
+    return nil
   end
-  self._rows, self._size = self._block.rows, size
-  return true
+  place.first, place.limit = block.rows, block.rows + block.count
+  place.at = block.rows
+  return place.at
 end
 
+-- Goes to the next row and returns it; nil at the end.
 local function step(self)
-  local index = self._index
-  if index >= self._size then
-    if not refill(self) then
-      return nil
-    end
-    index = 0
+  local place = self._place
+  local at = place.at
+  if at == nil then
+    return refill(self)
   end
-  self._index = index + 1
-  return self._rows[index]
+  at = at + 1
+  if at == place.limit then
+    return refill(self)
+  end
+  place.at = at
+  return at
 end
 
 local function step_pair(self)
@@ -156,6 +177,13 @@ local function step_entry(self)
   return entry_of(self._db, row, self._is_key_only)
 end
 
+local function step_row(self)
+  if step(self) then
+    return self._row
+  end
+  return nil
+end
+
 --- Closes the scan. Calling again does nothing.
 function methods:close()
   if type(self) ~= "table" then
@@ -179,7 +207,7 @@ local function index_of(self, name)
   if name == "cursor" then
     return last_key(self)
   elseif name == "count" then
-    return self._base + self._index
+    return self._base + count_in_block(self._place)
   end
   return methods[name]
 end
@@ -196,9 +224,12 @@ local function class(next_row)
 end
 
 local pair_class, key_class, entry_class = class(step_pair), class(step_key), class(step_entry)
+local row_class = class(step_row)
 
 local function class_of(spec)
-  if spec.entries then
+  if spec.rows then
+    return row_class
+  elseif spec.entries then
     return entry_class
   end
   return spec.keys_only and key_class or pair_class
@@ -206,13 +237,11 @@ end
 
 local function new_scan(self, p, spec)
   local db = self._db
-  return setmetatable({
+  local made = setmetatable({
     _p = p and ffi.gc(p, finalize),
     _db = db,
     _block = new_rows(),
-    _rows = false,
-    _index = 0,
-    _size = 0,
+    _place = new_place(),
     _base = 0,
     _cursor = nil,
     _is_done = p == nil,
@@ -220,7 +249,10 @@ local function new_scan(self, p, spec)
     _is_key_only = spec.keys_only,
     _deadline = deadline_of(spec),
     _anchor = spec.snapshot or self, -- A snapshot lives as long as its scans.
+    _row = false,
   }, class_of(spec))
+  made._row = spec.rows and row_view.new(made)
+  return made
 end
 
 --- Opens a scan over a range; see kv.range. The result is called by `for`.

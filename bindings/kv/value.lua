@@ -33,6 +33,28 @@ function value.slice(ptr, size)
   return slice_type(ffi.cast("const char *", ptr), size)
 end
 
+-- Buffers that were met. The compiler takes a look into this table, but not getmetatable() of a
+-- buffer.
+local buffers = setmetatable({}, { __mode = "k" })
+
+--- Whether something is a string.buffer.
+function value.is_buffer(candidate)
+  if buffers[candidate] then
+    return true
+  elseif type(candidate) ~= "userdata" or getmetatable(candidate) ~= "buffer" then
+    return false
+  end
+  buffers[candidate] = true
+  return true
+end
+
+--- Raises unless `buffer` is a string.buffer.
+function value.check_buffer(call, buffer)
+  if not value.is_buffer(buffer) then
+    misuse("%s: the buffer is a string.buffer, got %s", call, errors.what_came(buffer))
+  end
+end
+
 --- Raises unless `key` is a string.
 function value.check_key(call, key)
   if type(key) == "string" then
@@ -53,7 +75,7 @@ function value.bytes(call, bytes)
     return bytes, #bytes
   elseif kind == "cdata" and ffi.istype(slice_type, bytes) then
     return bytes.data, bytes.size
-  elseif kind == "userdata" and getmetatable(bytes) == "buffer" then
+  elseif kind == "userdata" and value.is_buffer(bytes) then
     return bytes:ref()
   elseif kind == "number" then
     misuse("%s: the value is a string, got the number %s; use tostring() or string.format()",

@@ -13,6 +13,7 @@ package.preload["kv.native"] = function() return { library = library } end
 
 local jit_util = require "jit.util"
 local kv = require "kv"
+local string_buffer = require "string.buffer"
 local vmdef = require "jit.vmdef"
 
 local HARMLESS = {
@@ -123,6 +124,22 @@ run("db:scan keys_only", function()
     for key in db:scan({ prefix = "key", keys_only = true }) do
       total = total + #key
     end
+  end
+end)
+run("db:scan rows", function()
+  local bytes = string_buffer.new()
+  for _ = 1, ROUNDS do
+    for row in db:scan({ prefix = "key", rows = true }) do
+      bytes:reset()
+      total = total + row:key_size() + row:value_size() + row:value_into(bytes)
+    end
+  end
+end)
+run("db:get_into", function()
+  local bytes = string_buffer.new()
+  for index = 1, COUNT * ROUNDS do
+    bytes:reset()
+    total = total + db:get_into(keys[index % COUNT + 1], bytes)
   end
 end)
 run("bucket:delete", function()
