@@ -1,4 +1,4 @@
--- The scan iterator, and what is built on it: list, keys, first, last, count.
+-- The scan iterator. What reads a range at once is in kv.listing.
 --
 --     for key, value in db:scan{ prefix = "user:" } do ... end
 --
@@ -27,26 +27,31 @@ local new_rows = ffi.typeof("loam_rows")
 -- Where a scan stands in its block: on [at], NULL on none. In C memory, where pointers need no box.
 local new_place = ffi.typeof("struct { const loam_row *at, *first, *limit; }")
 local ROW_SIZE = ffi.sizeof("loam_row")
-local count_out = ffi.new("uint64_t[1]")
 local scan_out = ffi.new("loam_scan *[1]")
-local finalize = handles.finalizer(C.loam_scan_close)
+-- Closes a loam_scan that was forgotten.
+scan.finalize = handles.finalizer(C.loam_scan_close)
+local finalize = scan.finalize
 
 ---@class kv.scan
 ---@field cursor? string  key of the row handed out last; `after` of the next scan
 ---@field count number    rows handed out so far
 local methods = {}
 
--- With limit 0 a user asks for nothing, while 0 tells libloam "no limit".
-local function is_void(spec)
+--- Whether a range asks for nothing: with limit 0, which tells libloam "no limit".
+function scan.is_void(spec)
   return spec.limit == 0
 end
 
-local function deadline_of(spec)
+--- Returns when a call has to be through, on the clock kv.clock.monotonic(), or false.
+function scan.deadline_of(spec)
   local deadline_ms = spec.deadline_ms or 0
   return deadline_ms > 0 and clock.monotonic() + deadline_ms
 end
 
-local function open(self, call, spec, limit, reverse)
+--- Opens a loam_scan, which the caller closes.
+---@param limit? number    instead of the spec's
+---@param reverse? boolean instead of the spec's
+function scan.open(self, call, spec, limit, reverse)
   local p = handles.pointer(self, call)
   local snapshot = read.snapshot_of(self, call, spec.snapshot)
   local filled = range.fill(spec, limit, reverse)
@@ -164,7 +169,8 @@ local function step_key(self)
   return ffi.string(row.key, row.key_size)
 end
 
-local function entry_of(db, row, is_key_only)
+--- Makes an entry of a loam_row.
+function scan.entry_of(db, row, is_key_only)
   local value = not is_key_only and ffi.string(row.value, row.value_size) or nil
   return read.entry(db, ffi.string(row.key, row.key_size), value, row, row.value_size)
 end
@@ -174,7 +180,7 @@ local function step_entry(self)
   if not row then
     return nil
   end
-  return entry_of(self._db, row, self._is_key_only)
+  return scan.entry_of(self._db, row, self._is_key_only)
 end
 
 local function step_row(self)
@@ -247,7 +253,7 @@ local function new_scan(self, p, spec)
     _is_done = p == nil,
     _blocks = 0,
     _is_key_only = spec.keys_only,
-    _deadline = deadline_of(spec),
+    _deadline = scan.deadline_of(spec),
     _anchor = spec.snapshot or self, -- A snapshot lives as long as its scans.
     _row = false,
   }, class_of(spec))
@@ -262,162 +268,15 @@ end
 ---@return kv.scan? scan, kv.error? err, string? code
 function scan.scan(self, first, to, given)
   local spec = range.spec("scan", first, to, given)
-  if is_void(spec) then
+  if scan.is_void(spec) then
     handles.pointer(self, "scan")
     return new_scan(self, nil, spec)
   end
-  local p, failure, code = open(self, "scan", spec)
+  local p, failure, code = scan.open(self, "scan", spec)
   if not p then
     return nil, failure, code
   end
   return handles.adopt(self._db, new_scan(self, p, spec))
-end
-
--- Adds a block of rows to a page. The row after the last wanted one only tells that there is more.
-local function add_rows(page, block, size)
-  for index = 0, size - 1 do
-    if page.count == page.limit then
-      page.is_cut = true
-      return
-    end
-    local row = block.rows[index]
-    page.count = page.count + 1
-    local value_size = page.is_key_only and 0 or tonumber(row.value_size)
-    page.bytes = page.bytes + tonumber(row.key_size) + value_size
-    page.items[page.count] = page.item_of(page.db, row, page.is_key_only)
-  end
-end
-
-local function fill_page(page, p, deadline)
-  local block = new_rows()
-  while true do
-    local rc = C.loam_scan_next(p, block, err)
-    local size = rc == 0 and tonumber(block.count) or 0
-    if size == 0 then
-      return rc
-    end
-    add_rows(page, block, size)
-    if deadline and clock.monotonic() > deadline then
-      return C.LOAM_TIMEOUT
-    end
-  end
-end
-
-local function next_cursor(page, bytes_max)
-  if not page.is_cut and (bytes_max == 0 or page.bytes < bytes_max) then
-    return nil
-  end
-  local last = page.items[page.count]
-  return type(last) == "table" and last.key or last
-end
-
--- Returns the items of a range and the cursor to go on with, nil when the range has no more.
-local function collect(self, call, spec, item_of)
-  local limit = spec.limit
-  if is_void(spec) then
-    handles.pointer(self, call)
-    return {}
-  end
-  local p, failure, code = open(self, call, spec, limit and limit + 1)
-  if not p then
-    return nil, failure, code
-  end
-  p = ffi.gc(p, finalize)
-  local page = {
-    db = self._db, items = {}, count = 0, bytes = 0, limit = limit, item_of = item_of,
-    is_key_only = spec.keys_only,
-  }
-  local rc = fill_page(page, p, deadline_of(spec))
-  C.loam_scan_close(ffi.gc(p, nil))
-  if rc == C.LOAM_TIMEOUT then
-    return errors.refuse("TIMEOUT", "%s: deadline_ms has passed", call)
-  elseif rc ~= 0 then
-    return errors.failure(rc)
-  end
-  return page.items, next_cursor(page, spec.max_bytes or 0)
-end
-
-local function key_of(_, row)
-  return ffi.string(row.key, row.key_size)
-end
-
---- Returns the rows of a range as an array of entries (of keys with keys_only) and, when a limit
---- cut it, the cursor to go on with.
----@param first? kv.range|string
----@return kv.entry[]? rows, string? next_cursor
-function scan.list(self, first, to, given)
-  local spec = range.spec("list", first, to, given)
-  return collect(self, "list", spec, spec.keys_only and not spec.entries and key_of or entry_of)
-end
-
---- Returns the keys of a range as an array and, when a limit cut it, the cursor to go on with.
----@param first? kv.range|string
----@return string[]? keys, string? next_cursor
-function scan.keys(self, first, to, given)
-  local spec = range.spec("keys", first, to, given)
-  if not spec.keys_only then
-    local copy = { keys_only = true }
-    for name, option in pairs(spec) do
-      copy[name] = option
-    end
-    spec = copy
-  end
-  return collect(self, "keys", spec, key_of)
-end
-
-local function edge(self, call, reverse, first, to, given)
-  local spec = range.spec(call, first, to, given)
-  if spec.reverse then
-    reverse = not reverse
-  end
-  local p, failure, code = open(self, call, spec, 1, reverse)
-  if not p then
-    return nil, failure, code
-  end
-  local block = new_rows()
-  local rc = C.loam_scan_next(p, block, err)
-  local key, value
-  if rc == 0 and block.count > 0 then
-    local row = block.rows[0]
-    key = ffi.string(row.key, row.key_size)
-    value = not spec.keys_only and ffi.string(row.value, row.value_size) or nil
-  end
-  C.loam_scan_close(p)
-  if rc ~= 0 then
-    return errors.failure(rc)
-  end
-  return key, value
-end
-
---- Returns key and value of the first row of a range, nil when it is empty.
----@param first? kv.range|string
----@return string? key, string? value
-function scan.first(self, first, to, given)
-  return edge(self, "first", false, first, to, given)
-end
-
---- Returns key and value of the last row of a range, nil when it is empty.
----@param first? kv.range|string
----@return string? key, string? value
-function scan.last(self, first, to, given)
-  return edge(self, "last", true, first, to, given)
-end
-
---- Returns how many rows a range has.
----@param first? kv.range|string
----@return number? count, kv.error? err, string? code
-function scan.count(self, first, to, given)
-  local spec = range.spec("count", first, to, given)
-  local p = handles.pointer(self, "count")
-  if is_void(spec) then
-    return 0
-  end
-  local snapshot = read.snapshot_of(self, "count", spec.snapshot)
-  local rc = C.loam_count(p, self._id, range.fill(spec), snapshot, count_out, err)
-  if rc ~= 0 then
-    return errors.failure(rc)
-  end
-  return tonumber(count_out[0])
 end
 
 return scan

@@ -1,5 +1,6 @@
 -- The reads and writes that databases, buckets and snapshots share, gathered as tables of methods.
 local batch = require "kv.batch"
+local listing = require "kv.listing"
 local many = require "kv.many"
 local read = require "kv.read"
 local scan = require "kv.scan"
@@ -10,8 +11,8 @@ local space = {}
 local READS = {
   get = read.get, get_entry = read.get_entry, get_into = read.get_into, get_view = read.get_view,
   exists = read.exists, ttl = read.ttl, mget = many.mget,
-  scan = scan.scan, list = scan.list, keys = scan.keys, first = scan.first, last = scan.last,
-  count = scan.count,
+  scan = scan.scan, list = listing.list, keys = listing.keys, first = listing.first,
+  last = listing.last, count = listing.count,
 }
 local WRITES = {
   put = write.put, set = write.set, add = write.add, replace = write.replace, cas = write.cas,
