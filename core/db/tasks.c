@@ -40,7 +40,8 @@ static void *task_main(void *argument)
     char text[256] = "";
     int rc = task->run(task, text, &err);
     if (rc != LOAM_OK && rc != LOAM_CANCELLED) {
-        log_ring_add(&db->log, LOAM_LOG_ERROR, "%s", err.text);
+        log_ring_add(&db->log, LOAM_LOG_ERROR, "job %llu, %s: %s",
+                     (unsigned long long)task->progress.job, task->kind, err.text);
     }
     jobs_end(&db->jobs, task->progress.job, rc, rc == LOAM_OK ? text : err.text);
     /* Release: pairs with the acquire of who frees it. */
@@ -141,6 +142,7 @@ int task_start(struct loam_db *db,
     struct task *task = NULL;
     TRY(task_copy(from, &task, err));
     task->db = db;
+    task->kind = kind;
     task->progress.jobs = &db->jobs;
     mutex_lock(&db->tasks.mu);
     int rc = start(db, task, kind, bytes_total, err);

@@ -21,6 +21,7 @@ struct task {
     struct progress progress;
     /* The body; writes one line of result to text. */
     int (*run)(struct task *task, char text[256], struct loam_error *err);
+    const char *kind; /* Of the job; static. */
     const char *path; /* Or NULL. In a started task: owned_path. */
     const char *to;   /* The same. */
     char *owned_path;

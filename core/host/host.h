@@ -68,6 +68,8 @@ enum { HOST_SIGNAL_WORKER = 1000 };
 double host_file_mtime(const char *path);
 /* 1 for a directory, 0 for anything else. Thread: any */
 int host_is_directory(const char *path);
+/* Makes a directory, mode 0700; one that is there is fine. Errors: IO. Thread: any */
+int host_make_directory(const char *path, struct loam_error *err);
 /* Processors this process may use, at least 1. Thread: any */
 int host_cpu_count(void);
 /* Milliseconds since the Unix epoch; milliseconds of the monotonic clock. Thread: any */

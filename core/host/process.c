@@ -82,6 +82,14 @@ int host_is_directory(const char *path)
     return stat(path, &info) == 0 && S_ISDIR(info.st_mode) ? 1 : 0;
 }
 
+int host_make_directory(const char *path, struct loam_error *err)
+{
+    if (mkdir(path, 0700) == 0 || (errno == EEXIST && host_is_directory(path) == 1)) {
+        return LOAM_OK;
+    }
+    return fail_errno(err, LOAM_IO, errno, "cannot make the directory %s", path);
+}
+
 int host_cpu_count(void)
 {
     cpu_set_t set;

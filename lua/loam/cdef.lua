@@ -304,6 +304,7 @@ int host_signal_wait(struct host *host, int timeout_ms);
 enum { HOST_SIGNAL_WORKER = 1000 };
 double host_file_mtime(const char *path);
 int host_is_directory(const char *path);
+int host_make_directory(const char *path, struct loam_error *err);
 int host_cpu_count(void);
 double host_now_ms(void);
 double host_monotonic_ms(void);

@@ -6,6 +6,7 @@
 --
 -- Not found is nil alone, a failure nil, err, CODE with err = {code, text}. A failing scan raises
 -- that error. While a scan runs, other calls use a connection of their own.
+local admin = require "loam.client.admin"
 local connection = require "loam.client.connection"
 local json = require "loam.json"
 local rows = require "loam.client.rows"
@@ -311,42 +312,6 @@ function methods:receive_write()
   return true
 end
 
--- ---- The store ----
-
---- Returns the statistics of the server.
-function methods:stats()
-  return call(self, "GET", "/v1/admin/stats")
-end
-
---- Starts a compaction of everything; returns its job {id, state, bytes_done, bytes_total}.
-function methods:compact()
-  return member("job", call(self, "POST", "/v1/admin/compact"))
-end
-
---- Returns a job.
-function methods:job(id)
-  return member("job", call(self, "GET", ("/v1/admin/jobs/%.0f"):format(id)))
-end
-
---- Returns the buckets {name, ttl, merge}.
-function methods:buckets()
-  return member("buckets", call(self, "GET", "/v1/buckets"))
-end
-
---- Makes a bucket; given: ttl (seconds), merge.
-function methods:create_bucket(name, given)
-  given = given or {}
-  return call(self, "PUT", "/v1/buckets/" .. uri.encode(name),
-    { query = { ttl = given.ttl, merge = given.merge } })
-end
-
---- Drops a bucket with all its rows.
-function methods:drop_bucket(name)
-  local is_done, err, code = call(self, "DELETE", "/v1/buckets/" .. uri.encode(name))
-  if not is_done then
-    return nil, err, code
-  end
-  return true
-end
+admin.add_to(methods, call)
 
 return client

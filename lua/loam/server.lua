@@ -211,6 +211,14 @@ local function stop(self, exit_code)
   return exit_code
 end
 
+-- Where copies go that are asked for over HTTP. The directory above it must be there.
+local function open_backups_dir(values)
+  local path = values.backups_dir
+  if path ~= "" and C.host_make_directory(path, err) ~= 0 then
+    return "backups_dir: " .. last_error()
+  end
+end
+
 -- The store comes last: what can be wrong without it leaves no directory behind. Who connects
 -- during its recovery waits in the kernel's queue.
 local function start(self, config)
@@ -228,6 +236,7 @@ local function start(self, config)
   self.host = out[0]
   self.tls, message = tls.open(self.values)
   message = message or open_listeners(self) or open_admin_listener(self)
+    or open_backups_dir(self.values)
   if message then
     return message
   end
@@ -245,6 +254,14 @@ local function worker_count(values)
   return C.host_cpu_count()
 end
 
+-- By their texts: enough against a slip.
+local function is_below(path, above)
+  local function plain(text)
+    return text:gsub("//+", "/"):gsub("^%./", ""):gsub("/$", "") .. "/"
+  end
+  return path ~= "" and plain(path):sub(1, #plain(above)) == plain(above)
+end
+
 local function check_address(values)
   local parsed, message = address.parse(values.listen)
   if not parsed then
@@ -255,6 +272,10 @@ local function check_address(values)
       :format(parsed.text)
   elseif values.admin_listen ~= "" and not values.admin_listen:find("^unix:.") then
     return nil, ("admin_listen is unix:PATH, got '%s'"):format(values.admin_listen)
+  end
+  if is_below(values.backups_dir, values.data) then
+    return nil, ("backups_dir '%s' lies in the store's own directory '%s'")
+      :format(values.backups_dir, values.data)
   end
   for _, origin in ipairs(values.origins) do
     if not origin:find("^https?://[^/%s]+$") then

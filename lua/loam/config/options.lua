@@ -40,6 +40,8 @@ local list = {
     help = "PEM file: clients must show a certificate signed by one of these." },
   { name = "admin_listen", type = "string", default = "",
     help = "unix:PATH, mode 0600: /v1/admin is there, without tokens, and nowhere else." },
+  { name = "backups_dir", type = "string", default = "",
+    help = "Directory for checkpoints, backups and restored stores of /v1/admin; empty: none." },
   { name = "audit_log", type = "string", default = "",
     help = "File for administrative calls and refusals, as JSON lines; - = standard error." },
   { name = "access_log", type = "string", default = "",

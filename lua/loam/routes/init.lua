@@ -7,7 +7,8 @@ local answer = require "loam.answer"
 local openapi = require "loam.openapi"
 
 local routes = {}
-local FILES = { "kv", "scan", "many", "buckets", "blobs", "health", "admin", "calls", "tokens" }
+local FILES = { "kv", "scan", "many", "buckets", "blobs", "health", "admin",
+  "jobs", "tools", "calls", "tokens" }
 
 local list = {}
 for _, file in ipairs(FILES) do

@@ -200,3 +200,51 @@ describe("loam repair", function()
     assert_failure(1, "holds no file of a store", run("repair", "-d", dir .. "/alien", "-y"))
   end)
 end)
+
+describe("loam tools --url", function()
+  after_each(program.stop_all)
+
+  it("do over HTTP what they do in a directory, below backups_dir", function()
+    load_rows(2000)
+    local server = program.serve(data, { "--backups-dir", dir .. "/copies" })
+    local function on_server(words)
+      words[#words + 1] = "--url"
+      words[#words + 1] = server.url
+      return program.run(words)
+    end
+
+    local checked = on_server { "check", "--json" }
+    local made = on_server { "backup", "day" }
+    local again = on_server { "backup", "day", "--json" }
+    local list = on_server { "backups", "day" }
+    local verified = on_server { "backups", "day", "verify" }
+    local restored = on_server { "restore", "day", "new", "--id", "1" }
+    local copied = on_server { "checkpoint", "copy" }
+
+    assert.is_true(json.decode(checked.out).is_sound)
+    assert.are.equal("1 table is sound\n", on_server({ "scrub" }).out)
+    assert.matches("^backup 1 in 'day': sequence number 2000, ", made.out)
+    assert.are.equal(2, json.decode(again.out).id)
+    assert.matches("\n2   [^\n]+ listed\n1   [^\n]+ listed\n$", list.out)
+    assert.matches("every file of the backup is sound\nno damage found\n$", verified.out)
+    assert.are.equal("'new' is restored\n", restored.out)
+    assert.matches("equals sequence number 2000\n$", copied.out)
+    assert.are.equal("2000\n", count(dir .. "/copies/new"))
+    assert.are.equal("2000\n", count(dir .. "/copies/copy"))
+    assert.are.equal(0, on_server({ "backups", "day", "delete", "--id", "1" }).status)
+    assert_failure(3, "to 'new' is taken", on_server { "restore", "day", "new" })
+    assert_failure(1, "no backups of that name", on_server { "restore", "none", "x" })
+    assert_failure(1, "there is no backup 7", on_server { "restore", "day", "x", "--id", "7" })
+    assert_failure(3, "name is 1 to 64 of", on_server { "backup", "../x" })
+    damage(table_of(data))
+    assert_failure(1, "is damaged", on_server { "check" })
+    assert_failure(1, "%.sst at offset %d+", on_server { "scrub" })
+  end)
+
+  it("refuse a place for copies in the store's own directory", function()
+    local result = program.run { "serve", "-d", data, "--listen", "127.0.0.1:0", "--backups-dir",
+      data .. "/copies" }
+
+    assert_failure(2, "backups_dir '[^']+' lies in the store's own directory", result)
+  end)
+end)

@@ -4,6 +4,7 @@ local failure = require "loam.cli.parts.failure"
 local json = require "loam.json"
 local socket = require "socket"
 local system = require "loam.cli.parts.system"
+local uri = require "loam.uri"
 
 local remote_store = {}
 local POLL_SECONDS = 0.1
@@ -72,17 +73,102 @@ function methods:stats()
   return (check(self.client:stats()))
 end
 
-function methods:compact(on_progress)
-  local job = check(self.client:compact())
+-- Follows a job that was started to its end; on_progress may return false to cancel it. Returns its
+-- last state, or nil, err, CODE.
+local function follow(self, on_progress, job, err, code)
+  if not job then
+    return nil, err, code
+  end
   while job.state == "running" do
-    on_progress(job)
+    if on_progress(job) == false then
+      self.client:cancel(job.id)
+    end
     socket.sleep(POLL_SECONDS)
-    job = check(self.client:job(job.id))
+    job, err, code = self.client:job(job.id)
+    if not job then
+      return nil, err, code
+    end
   end
-  if job.state ~= "done" then
-    failure.runtime("compaction %s: %s", job.state, job.text or job.code or "no reason given")
+  if job.state == "done" then
+    return job
   end
-  return job
+  code = job.state == "cancelled" and "CANCELLED" or job.code or "IO"
+  return nil, { code = code, text = job.text or "no reason given" }, code
+end
+
+-- The report of a check that went well, in the form of a local one.
+local function report_of(job)
+  return ("ok       %s: %s\n"):format(job.kind, job.text)
+end
+
+function methods:compact(on_progress)
+  return (check(follow(self, on_progress, self.client:compact())))
+end
+
+--- True and a report of one line, or nil, err, CODE.
+function methods:check(on_progress)
+  local job, err, code = follow(self, on_progress,
+    self.client:start("/v1/admin/verify", { deep = true }))
+  return job and true, job and report_of(job) or err, code
+end
+
+function methods:scrub(rate, on_progress)
+  local job, err, code = follow(self, on_progress,
+    self.client:start("/v1/admin/scrub", { rate = rate }))
+  return job and job.text, err, code
+end
+
+function methods:checkpoint(to, on_progress)
+  local job, err, code = follow(self, on_progress,
+    self.client:start("/v1/admin/checkpoint", { name = to }))
+  return job and tonumber(job.text:match("%d+")), err, code
+end
+
+function methods:backup(to, given, on_progress)
+  local job, err, code = follow(self, on_progress,
+    self.client:start("/v1/admin/backup", { name = to, full = given.full, rate = given.rate }))
+  if not job then
+    return nil, err, code
+  end
+  local numbers = {}
+  for number in job.text:gmatch("%d+") do -- "backup 2, sequence 9, 100 bytes, 5 of them new"
+    numbers[#numbers + 1] = tonumber(number)
+  end
+  return { id = numbers[1], seq = numbers[2], bytes = numbers[3], new_bytes = numbers[4] }
+end
+
+-- ---- Backups of the server: see backup_place.lua ----
+
+local places = {}
+local place_metatable = { __name = "loam.cli.remote_place", __index = places }
+
+function methods:backup_place()
+  return setmetatable({ _store = self }, place_metatable)
+end
+
+function places:list(name)
+  local list, err, code = self._store.client:backups(name)
+  for _, info in ipairs(list or {}) do
+    info.created_at = info.created_at_ms / 1000
+    info.created_at_ms = nil
+  end
+  return list, err, code
+end
+
+function places:verify(name, id, on_progress)
+  local job, err, code = follow(self._store, on_progress, self._store.client:start(
+    "/v1/admin/backups/" .. uri.encode(name) .. "/verify", { id = id }))
+  return job and true, job and report_of(job) or err, code
+end
+
+function places:delete(name, id, on_progress)
+  return follow(self._store, on_progress, self._store.client:start(
+    "/v1/admin/backups/" .. uri.encode(name), { id = id }, "DELETE"))
+end
+
+function places:restore(from, to, id, on_progress)
+  return follow(self._store, on_progress, self._store.client:start("/v1/admin/restore",
+    { from = from, to = to, id = id }))
 end
 
 function methods:buckets()
