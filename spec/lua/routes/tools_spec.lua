@@ -135,7 +135,7 @@ describe("loam.routes.tools", function()
     assert_refused(400, "^name is missing", "POST", "/v1/admin/backup")
     assert_refused(404, "^no backups of that name", "GET", "/v1/admin/backups/none")
     assert_refused(404, "^no backups of that name", "POST", "/v1/admin/restore?from=none&to=x")
-    assert_refused(400, "^unknown parameter", "POST", "/v1/admin/backup?nmae=x")
+    assert_refused(400, "^unknown parameter", "POST", "/v1/admin/backup?title=x")
     assert_refused(400, "^rate is a whole number", "POST", "/v1/admin/scrub?rate=fast")
     assert_refused(404, "^no such job", "DELETE", "/v1/admin/jobs/4711")
     job_of "/v1/admin/backup?name=day&wait=1"
