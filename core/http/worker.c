@@ -216,7 +216,9 @@ int http_poll(struct http_worker *worker, int timeout_ms, struct http_event *eve
         if (waits) {
             arm_poll_timer(worker, wait_limit(worker, until_ns));
         }
-        if (event_base_loop(worker->base, waits ? EVLOOP_ONCE : EVLOOP_NONBLOCK) < 0) {
+        /* ONCE in both cases: without it libevent goes on as long as anything is ready, so that
+         * clients who keep sending or connecting would keep this worker from all answers. */
+        if (event_base_loop(worker->base, EVLOOP_ONCE | (waits ? 0 : EVLOOP_NONBLOCK)) < 0) {
             return LOAM_IO;
         }
         http_worker_refresh_time(worker);

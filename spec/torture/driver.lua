@@ -16,7 +16,7 @@ local driver = {}
 -- In the order in which they take turns.
 local RIGS = {
   "faults", "memory", "configs", "peers", "kill", "serve", "history", "powercut", "writeback",
-  "syscalls", "threads", "guards", "fuzz",
+  "syscalls", "threads", "flood", "guards", "fuzz",
 }
 local SEED_MAX = 2147483646
 

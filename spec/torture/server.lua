@@ -24,8 +24,9 @@ end
 function methods:start()
   self.starts = self.starts + 1
   local log = ("%s/log%d"):format(self.base, self.starts)
-  local words = { paths.program, "serve", "--data", self.base .. "/data", "--listen", "127.0.0.1:0",
-    "--workers", "2", "--memtable-bytes", "65536", "--memory-bytes", "8388608" }
+  local words = { self.program or paths.program, "serve", "--data", self.base .. "/data",
+    "--listen", "127.0.0.1:0", "--workers", "2", "--memtable-bytes", "65536",
+    "--memory-bytes", "8388608" }
   for _, word in ipairs(self.options) do
     words[#words + 1] = word
   end
@@ -65,11 +66,22 @@ function methods:stop()
   end
 end
 
+local function start_client(self, script, id, seed, kind)
+  self.clients[id] = process.start({ "luajit", paths.root .. "/spec/torture/" .. script,
+    paths.root, self.base, tostring(id), tostring(seed), kind },
+    { out = self.base .. "/client.out", err = self.base .. "/client.out" })
+end
+
 function methods:start_clients(count, seed, kind)
   for id = 1, count do
-    self.clients[id] = process.start({ "luajit", paths.root .. "/spec/torture/client.lua",
-      paths.root, self.base, tostring(id), tostring(seed), kind },
-      { out = self.base .. "/client.out", err = self.base .. "/client.out" })
+    start_client(self, "client.lua", id, seed, kind)
+  end
+end
+
+--- One client of spec/torture/flooder.lua for each of `kinds`.
+function methods:start_flooders(kinds, seed)
+  for id, kind in ipairs(kinds) do
+    start_client(self, "flooder.lua", id, seed, kind)
   end
 end
 

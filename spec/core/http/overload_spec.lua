@@ -209,6 +209,25 @@ describe("http, overload", function()
     assert.equal(0, server:counters().active)
   end)
 
+  it("reads once from each connection in a turn, however much there is", function()
+    start()
+    local client = server:connect()
+    local sent = assert(client.socket:send(PUT:format(MIB) .. ("x"):rep(400000)))
+    assert.is_true(sent > 300000)
+    local most, before = 0, 0
+
+    local deadline = socket.gettime() + 30
+    while before < sent and socket.gettime() < deadline do
+      server:poll(0)
+      local now = server:counters().bytes_in
+      most, before = math.max(most, now - before), now
+    end
+
+    assert.equal(sent, before)
+
+    assert.is_true(most < 200000, most .. " bytes in one turn")
+  end)
+
   it("answers every request it took while it drains under load", function()
     start { pipeline_max = 8, linger_ms = 300 }
     local clients = {}
