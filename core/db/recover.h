@@ -14,11 +14,20 @@
 
 #include "db/background.h"
 
+/* Rows of small records that wait to go into the memtable abreast. */
+enum { REPLAY_ROW_MAX = 512 };
+struct replay_rows {
+    struct entry entries[MEMTABLE_ABREAST];
+    char bytes[MEMTABLE_ABREAST][REPLAY_ROW_MAX]; /* What the entries point into. */
+    size_t count;
+};
+
 /* What replay found. */
 struct recovery {
     struct memtable *memtable;      /* Rows not yet in a table; owned. */
     struct compaction_job *flushed; /* Finished flushes of earlier memtables: owned array. */
     size_t flushed_count;
+    struct replay_rows waiting;   /* Empty between logs. */
     uint64_t logs[LIVE_LOGS_MAX]; /* The replayed logs, in order. */
     size_t log_count;
     uint64_t last_seq;
