@@ -263,6 +263,35 @@ static int take_row(struct loam_scan *scan, struct loam_error *err)
     return LOAM_OK;
 }
 
+/* Where a stretch ends, as its block sees it. */
+struct stretch_limit {
+    bool is_near; /* In this block; else the stretch ends with the block. */
+    struct slice suffix;
+    uint64_t head;
+};
+
+static void stretch_limit_init(struct stretch_limit *limit, const struct iter_stretch *stretch)
+{
+    struct slice prefix = stretch->block->prefix;
+    *limit = (struct stretch_limit){0};
+    /* It stands behind the current row: without the prefix it is behind all rows of the block. */
+    if (stretch->has_limit && slice_starts_with(stretch->limit, prefix)) {
+        limit->is_near = true;
+        limit->suffix =
+            slice_make(stretch->limit.data + prefix.size, stretch->limit.size - prefix.size);
+        limit->head = key_head(limit->suffix);
+    }
+}
+
+/* Keeps a block until the rows are dropped. */
+static inline void pin_block(struct loam_scan *scan, struct block *block)
+{
+    if (scan->pin_count == 0 || scan->pins[scan->pin_count - 1] != block) {
+        block_ref(block);
+        scan->pins[scan->pin_count++] = block;
+    }
+}
+
 /* Appends the rows of a stretch that come behind the current one, as far as they are simply
  * visible, and makes the last of them the current row. Their values stay where they are. */
 static int take_stretch(struct loam_scan *scan, struct loam_error *err)
@@ -275,6 +304,8 @@ static int take_stretch(struct loam_scan *scan, struct loam_error *err)
     const struct block *block = stretch.block;
     struct slice prefix =
         slice_make(block->prefix.data + BUCKET_ID_SIZE, block->prefix.size - BUCKET_ID_SIZE);
+    struct stretch_limit limit;
+    stretch_limit_init(&limit, &stretch);
     uint64_t seq = scan->seq;
     uint32_t index = stretch.row_index + 1;
     const char *at = block_row_data(block, index);
@@ -282,7 +313,9 @@ static int take_stretch(struct loam_scan *scan, struct loam_error *err)
     for (; index < stretch.row_end && has_room(scan); index++) {
         struct block_row from;
         block_row_decode(block, at, &from);
-        if (UNLIKELY(from.kind != ENTRY_PUT || from.expire_at_ms != 0 || from.seq > seq)) {
+        if (UNLIKELY(from.kind != ENTRY_PUT || from.expire_at_ms != 0 || from.seq > seq) ||
+            (limit.is_near &&
+             block_row_cmp(&from, limit.suffix, limit.head, stretch.limit_seq) >= 0)) {
             break;
         }
         size_t key_size = prefix.size + from.suffix.size;
@@ -307,8 +340,7 @@ static int take_stretch(struct loam_scan *scan, struct loam_error *err)
         at = from.value.data + from.value.size;
     }
     if (index > stretch.row_index + 1) {
-        block_ref(stretch.block);
-        scan->pins[scan->pin_count++] = stretch.block;
+        pin_block(scan, stretch.block);
         row_iter_skip(&scan->rows_iter, index - 1);
     }
     return rc != LOAM_OK ? rc : scan->rows_iter.status;

@@ -102,18 +102,6 @@ row_check(const struct block *block, const char *p, const char *limit, struct bl
     return p;
 }
 
-/* The first eight bytes as a big-endian number; shorter suffixes are padded with zeros, so equal
- * numbers decide nothing. BLOCK_SLACK makes the load safe. */
-static inline uint64_t suffix_head(struct slice suffix)
-{
-    uint64_t head;
-    memcpy(&head, suffix.data, sizeof(head));
-    head = be64toh(head);
-    return suffix.size >= 8   ? head
-           : suffix.size == 0 ? 0
-                              : head & (UINT64_MAX << (64 - 8 * suffix.size));
-}
-
 static int rows_validate(struct block *block, const char *limit)
 {
     uint32_t sample_count = 0;
@@ -127,7 +115,7 @@ static int rows_validate(struct block *block, const char *limit)
                      row_check(block, expected, limit, &row) == NULL || row.seq > SEQ_MAX)) {
             return LOAM_CORRUPT;
         }
-        uint64_t head = suffix_head(row.suffix);
+        uint64_t head = block_suffix_head(row.suffix);
         if (UNLIKELY(i > 0 && head <= last_head)) {
             int order = head < last_head ? 1 : slice_cmp(last, row.suffix);
             if (order > 0 || (order == 0 && last_seq <= row.seq)) {
@@ -184,12 +172,7 @@ row_cmp(const struct block *block, uint32_t index, struct slice key, uint64_t he
 {
     struct block_row row;
     block_row(block, index, &row);
-    uint64_t row_head = suffix_head(row.suffix);
-    if (LIKELY(row_head != head)) {
-        return row_head < head ? -1 : 1;
-    }
-    int order = slice_cmp(row.suffix, key);
-    return order != 0 ? order : (row.seq < seq) - (row.seq > seq);
+    return block_row_cmp(&row, key, head, seq);
 }
 
 /* Narrows a search for `head`: rows before *low are before it, row *high (if any) is behind it. */

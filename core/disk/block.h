@@ -147,6 +147,30 @@ static inline void block_row(const struct block *block, uint32_t index, struct b
     block_row_decode(block, block_row_data(block, index), out);
 }
 
+/* The first eight bytes of a row's suffix as a big-endian number; shorter ones are padded with
+ * zeros, so equal numbers decide nothing. BLOCK_SLACK makes the load safe. */
+static inline uint64_t block_suffix_head(struct slice suffix)
+{
+    uint64_t head;
+    memcpy(&head, suffix.data, sizeof(head));
+    head = be64toh(head);
+    return suffix.size >= 8   ? head
+           : suffix.size == 0 ? 0
+                              : head & (UINT64_MAX << (64 - 8 * suffix.size));
+}
+
+/* Compares a row with (key suffix, seq), whose head (key_head()) is known. */
+static inline int
+block_row_cmp(const struct block_row *row, struct slice key, uint64_t head, uint64_t seq)
+{
+    uint64_t row_head = block_suffix_head(row->suffix);
+    if (LIKELY(row_head != head)) {
+        return row_head < head ? -1 : 1;
+    }
+    int order = slice_cmp(row->suffix, key);
+    return order != 0 ? order : (row->seq < seq) - (row->seq > seq);
+}
+
 /* Which row sample `i` is of; non-decreasing. */
 static inline uint32_t block_sample_row(const struct block *block, uint32_t i)
 {

@@ -27,6 +27,11 @@ struct iter_stretch {
     struct block *block; /* Borrowed until the iterator moves. */
     uint32_t row_index;  /* Of the current row. */
     uint32_t row_end;    /* Behind the last; may be row_index + 1. */
+    /* The stretch ends before this position, which the caller looks for: it reads the rows in order
+     * anyway, so comparing them costs less than a search over rows that are not in the cache. */
+    bool has_limit;
+    struct slice limit; /* Borrowed like the block. */
+    uint64_t limit_seq;
 };
 
 struct iter_ops {

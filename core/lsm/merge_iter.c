@@ -16,7 +16,7 @@
 
 #define PREFIX_SIZE 20u
 /* So many moves of one child make it worth to ask how far it stays first. */
-#define STREAK_MIN 3u
+#define STREAK_MIN 1u
 
 struct merge_slot {
     uint64_t high; /* Key bytes 4..11. */
@@ -276,7 +276,7 @@ static void do_prev(struct iter *iter)
 }
 
 /* Up to the second child's row nothing comes between the first child's rows. While children take
- * turns, looking for that place costs more than it saves. */
+ * turns, asking costs more than it saves. */
 static bool do_stretch(struct iter *iter, struct iter_stretch *out)
 {
     struct merge_iter *it = self(iter);
@@ -287,8 +287,9 @@ static bool do_stretch(struct iter *iter, struct iter_stretch *out)
     }
     if (it->heap_size > 1) {
         const struct entry *limit = &it->heap[second_of(it)].child->entry;
-        uint32_t end = block_rows_before(out->block, limit->key, limit->seq);
-        out->row_end = end < out->row_end ? end : out->row_end;
+        out->has_limit = true;
+        out->limit = limit->key;
+        out->limit_seq = limit->seq;
     }
     return true;
 }

@@ -303,6 +303,7 @@ static bool table_iter_stretch(struct iter *iter, struct iter_stretch *out)
     out->block = it->block;
     out->row_index = it->row_index;
     out->row_end = it->block->row_count;
+    out->has_limit = false;
     return !it->block->has_versions;
 }
 
