@@ -166,7 +166,8 @@ void loam_options_init(loam_options *options);
  * Opens the store in directory `path` and recovers it. options may be NULL.
  * Errors: NOT_FOUND absent and create is false (fills err) · EXISTS error_if_exists · BUSY locked
  * by another handle or process · CORRUPT · UNSUPPORTED newer format · INVALID not a Loam directory,
- * or a bad option · IO · NO_SPACE. *out is released with loam_close(). Thread: any
+ * or a bad option · IO · NO_SPACE. *out is released with loam_close(). A program that runs under
+ * RLIMIT_FSIZE ignores SIGXFSZ: then a file at the limit is NO_SPACE, not its end. Thread: any
  */
 LOAM_NODISCARD int
 loam_open(const char *path, const loam_options *options, loam_db **out, loam_error *err);
@@ -341,7 +342,7 @@ typedef struct loam_op {
 
 typedef struct loam_commit {
     int durability;       /* LOAM_DURABILITY_DEFAULT = the database's. */
-    uint32_t deadline_ms; /* Longest wait for back-pressure; 0 = no limit. */
+    uint32_t deadline_ms; /* Longest wait for room and for commits in front; 0 = no limit. */
 } loam_commit;
 
 /* What became of a write. Zero-initialise; `previous` is reused and released with
@@ -400,8 +401,9 @@ LOAM_NODISCARD int loam_batch_add(loam_batch *batch, const loam_op *op, loam_err
 /*
  * Commits a batch atomically; commit and outcome may be NULL. The batch is unchanged and may be
  * reused. An empty batch is a no-op. Errors: EXISTS, MISMATCH, NOT_FOUND a condition failed (see
- * outcome) · TOO_LARGE · STALLED · READ_ONLY · NO_SPACE (nothing committed) · UNKNOWN_OUTCOME (log
- * failed; the handle is now read-only). Thread: any
+ * outcome) · TOO_LARGE · STALLED · READ_ONLY · NO_SPACE and IO (the disk refused; the store goes on
+ * when it can) · UNKNOWN_OUTCOME (a sync failed; the handle is now read-only). After every code but
+ * the last nothing of the batch is there or will be. Thread: any
  */
 LOAM_NODISCARD int loam_write(loam_db *db,
                               const loam_batch *batch,

@@ -76,7 +76,7 @@ function commit.refused(rc, detail, has_value)
   elseif rc == C.LOAM_MISMATCH then
     return false, "mismatch", current_seq
   end
-  local _, failure, code = errors.failure(rc, detail)
+  local _, failure, code = errors.write_failure(rc, detail)
   if rc == C.LOAM_STALLED then
     failure.stall_ms = outcome.stall_ms
   end

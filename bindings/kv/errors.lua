@@ -18,6 +18,7 @@ errors.scratch = scratch
 ---@field text string      one line
 ---@field os_errno? number errno of the failed system call
 ---@field stall_ms? number with STALLED: predicted wait
+---@field outcome? string  of a write: "not_committed" or "unknown"
 local metatable = { __name = "kv.error" }
 
 function metatable.__tostring(err)
@@ -55,6 +56,16 @@ function errors.failure(rc, detail)
     err.text = ffi.string(C.loam_code_text(rc))
   end
   detail.code = 0
+  err.outcome = rc == C.LOAM_UNKNOWN_OUTCOME and "unknown" or nil
+  return nil, err, code
+end
+
+--- The same for one write, of which it is known then whether it may be there.
+---@param rc number
+---@param detail? ffi.cdata*
+function errors.write_failure(rc, detail)
+  local _, err, code = errors.failure(rc, detail)
+  err.outcome = err.outcome or "not_committed"
   return nil, err, code
 end
 

@@ -76,7 +76,7 @@ function write.put(self, key, value, given)
   end
   local rc = C.loam_put(p, self._id, key, #key, value, #value, seq, err)
   if rc ~= 0 then
-    return errors.failure(rc)
+    return errors.write_failure(rc)
   end
   return tonumber(seq[0])
 end
@@ -181,7 +181,7 @@ function write.delete(self, key, given)
   end
   local rc = C.loam_delete(p, self._id, key, #key, seq, err)
   if rc ~= 0 then
-    return errors.failure(rc)
+    return errors.write_failure(rc)
   end
   return true
 end
@@ -241,7 +241,7 @@ function write.incr(self, key, by, init, given)
   elseif rc == NOT_FOUND then
     return nil
   end
-  return errors.failure(rc)
+  return errors.write_failure(rc)
 end
 
 -- An op on one key whose previous value is the result: present -> value, absent -> nil.

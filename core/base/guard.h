@@ -25,6 +25,8 @@
     X(POISON)             /* After a failed log or manifest write nothing is written. */           \
     X(WAL_TAKE_BACK)      /* A failed log write is cut off before it is called not committed. */   \
     X(MANIFEST_TAKE_BACK) /* So is a failed edit. */                                               \
+    X(DIR_SYNC_ONCE)      /* A directory is not synced again after a failure. */                   \
+    X(RESERVED_NUMBERS)   /* A file number that the manifest does not have is not used. */         \
     X(PUBLISH_AFTER_SYNC) /* A sync write is seen only once it is durable. */                      \
     X(CONTEXT_CHECKSUM)   /* Checksums cover file and offset. */                                   \
     X(TOMBSTONE_RULE)     /* A delete stays while it hides something. */                           \

@@ -70,10 +70,10 @@ void cache_fit(struct loam_db *db, size_t immutable_count);
 /* obsolete.c: on_obsolete of tables: remembers the file for removal. owner is the struct loam_db.
  * Thread: any */
 void obsolete_add(void *owner, uint64_t number);
-/* Removes remembered tables; failures are logged and tried again at the next call. Background
+/* Removes remembered files; failures are logged once and tried again at the next call. Background
  * threads and close. */
 void obsolete_remove(struct loam_db *db);
-/* Removes log files that the manifest no longer names. */
+/* Removes log files that the manifest no longer names; remembers those that cannot be removed. */
 void obsolete_remove_logs(struct loam_db *db, const uint64_t *numbers, size_t count);
 /* Writes the live logs up to `up_to` to numbers[LIVE_LOGS_MAX]; returns how many. */
 enum { LIVE_LOGS_MAX = 64 };

@@ -2,6 +2,8 @@
 /* commit.c - the queue: who leads, who waits, who is woken. */
 #include "db/commit.h"
 
+#include <inttypes.h>
+
 #include "base/check.h"
 #include "db/completions.h"
 #include "db/db.h"
@@ -41,6 +43,66 @@ static void enqueue(struct commit *commit, struct ticket *ticket) REQUIRES(commi
         commit->tail->next = ticket;
     }
     commit->tail = ticket;
+    if (ticket->deadline_ns != 0) {
+        bool is_first =
+            commit->deadline_count++ == 0 || ticket->deadline_ns < commit->deadline_first_ns;
+        commit->deadline_first_ns = is_first ? ticket->deadline_ns : commit->deadline_first_ns;
+        if (commit->has_leader && commit->group_began_ns == 0) {
+            commit->group_began_ns = monotonic_ns(); /* At the latest. */
+        }
+    }
+}
+
+static void finish(struct ticket *ticket)
+{
+    ticket->is_done = true;
+    if (ticket->async != NULL) {
+        completions_deliver(ticket->async);
+    } else if (ticket->wake != NULL) {
+        cond_signal(ticket->wake);
+    }
+}
+
+/* Nothing has been done for a ticket of the queue: it is as if it had never come. */
+static void stall(const struct commit *commit, struct ticket *ticket, uint64_t now)
+    REQUIRES(commit->mu)
+{
+    uint64_t began_ns = commit->group_began_ns == 0 ? now : commit->group_began_ns;
+    uint64_t busy_ms = (now - began_ns) / 1000000;
+    struct loam_error err;
+    ticket->outcome->stall_ms = busy_ms < 1 ? 1 : (uint32_t)busy_ms;
+    int rc = fail(&err, LOAM_STALLED,
+                  "the deadline passed in the queue: the commit in front has been at the disk for "
+                  "%" PRIu64 " ms",
+                  busy_ms);
+    ticket_decide(ticket, rc, &err);
+    finish(ticket);
+}
+
+/* Takes those out of the queue whose deadline has passed. */
+static void expire(struct commit *commit) REQUIRES(commit->mu)
+{
+    uint64_t now = commit->deadline_count == 0 ? 0 : monotonic_ns();
+    if (commit->deadline_count == 0 || now < commit->deadline_first_ns) {
+        return;
+    }
+    commit->deadline_first_ns = UINT64_MAX;
+    struct ticket *before = NULL;
+    struct ticket *next = NULL;
+    for (struct ticket *ticket = commit->head; ticket != NULL; ticket = next) {
+        next = ticket->next;
+        if (ticket->deadline_ns == 0 || ticket->deadline_ns > now || ticket->is_chosen) {
+            if (ticket->deadline_ns != 0 && ticket->deadline_ns < commit->deadline_first_ns) {
+                commit->deadline_first_ns = ticket->deadline_ns;
+            }
+            before = ticket;
+            continue;
+        }
+        *(before == NULL ? &commit->head : &before->next) = next;
+        commit->tail = commit->tail == ticket ? before : commit->tail;
+        commit->deadline_count--;
+        stall(commit, ticket, now);
+    }
 }
 
 static size_t ticket_bytes(const struct ticket *ticket)
@@ -68,6 +130,11 @@ static struct ticket *cut_group(struct commit *commit) REQUIRES(commit->mu)
         commit->tail = NULL;
     }
     last->next = NULL;
+    for (struct ticket *ticket = first; ticket != NULL; ticket = ticket->next) {
+        commit->deadline_count -= ticket->deadline_ns != 0;
+        ticket->is_taken = true;
+    }
+    commit->group_began_ns = commit->deadline_count > 0 ? monotonic_ns() : 0;
     return first;
 }
 
@@ -78,12 +145,7 @@ static void wake_group(struct ticket *first)
     struct ticket *next = NULL;
     for (struct ticket *ticket = first; ticket != NULL; ticket = next) {
         next = ticket->next;
-        ticket->is_done = true;
-        if (ticket->async != NULL) {
-            completions_deliver(ticket->async);
-        } else if (ticket->wake != NULL) {
-            cond_signal(ticket->wake);
-        }
+        finish(ticket);
     }
 }
 
@@ -115,8 +177,21 @@ static void lead(struct loam_db *db, const struct ticket *own) NO_THREAD_CHECK
         group_process(db, first);
         mutex_lock(&commit->mu);
         wake_group(first);
+        expire(commit);
     }
+    commit->group_began_ns = 0;
     pass_lead(commit);
+}
+
+/* Waits for the leader, at most until the deadline as long as nothing is done for the ticket. */
+static void wait_for_outcome(struct commit *commit, struct ticket *ticket) REQUIRES(commit->mu)
+{
+    bool is_queued = ticket->deadline_ns != 0 && !ticket->is_taken;
+    if (!is_queued) {
+        cond_wait(ticket->wake, &commit->mu);
+    } else if (!cond_wait_until(ticket->wake, &commit->mu, ticket->deadline_ns)) {
+        expire(commit);
+    }
 }
 
 int commit_run(struct loam_db *db, struct ticket *ticket)
@@ -129,7 +204,7 @@ int commit_run(struct loam_db *db, struct ticket *ticket)
         cond_init(&wake);
         ticket->wake = &wake;
         while (!ticket->is_done && !ticket->is_chosen) {
-            cond_wait(&wake, &commit->mu);
+            wait_for_outcome(commit, ticket);
         }
         ticket->wake = NULL;
         cond_deinit(&wake);
@@ -149,6 +224,7 @@ void commit_enqueue(struct loam_db *db, struct ticket *ticket)
 {
     PRE(ticket->async != NULL);
     mutex_lock(&db->commit.mu);
+    expire(&db->commit);
     enqueue(&db->commit, ticket);
     if (!db->commit.has_leader) {
         cond_signal(&db->commit.thread_wake);

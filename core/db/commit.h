@@ -48,6 +48,7 @@ struct ticket {
     struct loam_cond *wake; /* Of a blocking caller that waits; else NULL. */
     bool is_done;
     bool is_chosen; /* To be the next leader. */
+    bool is_taken;  /* Part of a group: what becomes of it is the leader's. */
 };
 
 struct commit {
@@ -57,6 +58,10 @@ struct commit {
     struct ticket *tail PROTECTED_BY(mu);
     bool has_leader PROTECTED_BY(mu);
     bool is_stopping PROTECTED_BY(mu);
+    size_t deadline_count PROTECTED_BY(mu);      /* Tickets of the queue that have a deadline. */
+    uint64_t deadline_first_ns PROTECTED_BY(mu); /* None of them passes earlier. */
+    uint64_t group_began_ns
+        PROTECTED_BY(mu); /* Of the group at the disk, or a bit later; 0 = not known. */
     uint64_t
         sync_due_ns PROTECTED_BY(mu); /* When un-synced interval writes must be synced; 0 = none. */
     uint64_t probe_due_ns PROTECTED_BY(mu); /* When a log that failed is tried again; 0 = never. */

@@ -79,6 +79,13 @@ struct damage {
     struct loam_error first; /* Meaningful while file_count > 0. */
 };
 
+/* A file that nothing refers to any more. */
+struct obsolete_file {
+    uint64_t number;
+    int kind;      /* FILE_TABLE, FILE_WAL */
+    bool was_told; /* That it cannot be removed. */
+};
+
 struct loam_db {
     /* Constant after open. */
     struct env *env;
@@ -127,10 +134,11 @@ struct loam_db {
     struct damage damage[DAMAGE_KIND_COUNT] PROTECTED_BY(mu);
     double flush_rate
         PROTECTED_BY(mu); /* Bytes of memtable per second, smoothed; 0 = not known yet. */
-    double compact_rate PROTECTED_BY(mu); /* Bytes written per second, smoothed. */
+    uint64_t flush_began_ns PROTECTED_BY(mu); /* Of the flush under way; 0 = none. */
+    double compact_rate PROTECTED_BY(mu);     /* Bytes written per second, smoothed. */
 
     struct loam_mutex obsolete_mu;
-    uint64_t *obsolete_tables PROTECTED_BY(obsolete_mu); /* Files to remove: owned array. */
+    struct obsolete_file *obsolete PROTECTED_BY(obsolete_mu); /* Files to remove: owned array. */
     size_t obsolete_count PROTECTED_BY(obsolete_mu);
     size_t obsolete_capacity PROTECTED_BY(obsolete_mu);
 

@@ -213,12 +213,13 @@ static void flush_waiting(struct loam_db *db) NO_THREAD_CHECK
 {
     struct read_state *state = state_get(db);
     state_ref(state);
+    uint64_t start = monotonic_ns();
+    db->flush_began_ns = start;
     mutex_unlock(&db->mu);
     size_t bytes = 0;
     for (size_t i = 0; i < state->immutable_count; i++) {
         bytes += memtable_bytes(state->immutable[i]);
     }
-    uint64_t start = monotonic_ns();
     struct loam_error err = {0};
     /* First of all: once the tables are installed, nothing may keep the memtables in the list. */
     struct read_state *next = state_alloc();
@@ -227,6 +228,7 @@ static void flush_waiting(struct loam_db *db) NO_THREAD_CHECK
     uint64_t ns = monotonic_ns() - start;
     background_report(db, WORK_FLUSH, rc, &err);
     mutex_lock(&db->mu);
+    db->flush_began_ns = 0;
     if (rc == LOAM_OK) {
         note_rate(&db->flush_rate, (double)bytes, ns);
         drop_flushed(db, state->immutable_count, next);

@@ -213,7 +213,7 @@ static int handle_free(struct loam_db *db, struct loam_error *err)
     mutex_deinit(&db->snapshot_mu);
     mutex_deinit(&db->bucket_mu);
     mutex_deinit(&db->mu);
-    mem_free(db->obsolete_tables);
+    mem_free(db->obsolete);
     mem_free(db->path);
     mem_free(db);
     return rc;

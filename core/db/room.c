@@ -16,7 +16,10 @@ enum {
     SLEEP_MIN_NS = 1000000, /* Owed time is slept in pieces that a timer can keep. */
     SLEEP_MAX_NS = 10000000,
     WAIT_STEP_NS = 20000000, /* How often a waiting leader looks at deadlines. */
+    WAIT_MAX_MS = 60000,
+    RETRY_MS = 500, /* What flush.c pauses after a failure. */
 };
+#define RATE_GUESS (64.0 * 1024 * 1024)
 
 static size_t backlog_bytes(const struct read_state *state)
 {
@@ -61,18 +64,45 @@ static void pace(struct loam_db *db, size_t bytes)
     }
 }
 
-/* Milliseconds until the flush thread will have freed a memtable, by its measured rate. */
-static uint32_t predicted_wait_ms(struct loam_db *db) REQUIRES(db->mu)
+/* What a write waits for while no more memtables may wait. */
+struct flush_wait {
+    uint64_t bytes;   /* Of the memtables that are or will be flushed. */
+    double rate;      /* Measured, or a guess before the first flush; bytes per second. */
+    uint32_t wait_ms; /* Predicted, from now on; at least 1. */
+};
+
+static struct flush_wait predict(struct loam_db *db) REQUIRES(db->mu)
 {
-    double rate = db->flush_rate > 0 ? db->flush_rate : 64.0 * 1024 * 1024;
-    double ms = (double)db->options.memtable_bytes / rate * 1000 + 1;
-    return ms > 60000 ? 60000 : (uint32_t)ms;
+    const struct read_state *state = state_get(db);
+    struct flush_wait wait = {.rate = db->flush_rate > 0 ? db->flush_rate : RATE_GUESS};
+    for (size_t i = 0; i < state->immutable_count; i++) {
+        wait.bytes += memtable_bytes(state->immutable[i]);
+    }
+    double ms = (double)wait.bytes / wait.rate * 1000;
+    if (db->flush_began_ns != 0) {
+        double since_ms = (double)(monotonic_ns() - db->flush_began_ns) / 1e6;
+        /* One that has taken longer than predicted will take a while yet. */
+        ms = ms > since_ms ? ms - since_ms : since_ms / 4;
+    } else if (db->background[WORK_FLUSH].code != LOAM_OK) {
+        ms += RETRY_MS;
+    }
+    wait.wait_ms = ms < 1 ? 1 : (ms > WAIT_MAX_MS ? WAIT_MAX_MS : (uint32_t)ms);
+    return wait;
+}
+
+static void tell_wait(struct ticket *first, uint32_t wait_ms)
+{
+    for (struct ticket *ticket = first; ticket != NULL; ticket = ticket->next) {
+        if (!ticket->is_decided) {
+            ticket->outcome->stall_ms = wait_ms;
+        }
+    }
 }
 
 /* Decides every ticket that cannot wait so long; returns whether any is left. */
-static bool drop_impatient(struct ticket *first, uint32_t wait_ms)
+static bool drop_impatient(struct ticket *first, const struct flush_wait *wait)
 {
-    uint64_t ready_ns = monotonic_ns() + (uint64_t)wait_ms * 1000000;
+    uint64_t ready_ns = monotonic_ns() + (uint64_t)wait->wait_ms * 1000000;
     bool is_any_left = false;
     for (struct ticket *ticket = first; ticket != NULL; ticket = ticket->next) {
         if (ticket->is_decided) {
@@ -80,11 +110,12 @@ static bool drop_impatient(struct ticket *first, uint32_t wait_ms)
         }
         if (ticket->deadline_ns != 0 && ticket->deadline_ns < ready_ns) {
             struct loam_error err;
-            ticket->outcome->stall_ms = wait_ms;
-            ticket_decide(ticket,
-                          fail(&err, LOAM_STALLED,
-                               "writes wait for a flush: about %u ms, over the deadline", wait_ms),
-                          &err);
+            ticket->outcome->stall_ms = wait->wait_ms;
+            int rc = fail(&err, LOAM_STALLED,
+                          "writes wait for a flush of %" PRIu64
+                          " bytes at %.0f bytes/s: about %u ms, over the deadline",
+                          wait->bytes, wait->rate, wait->wait_ms);
+            ticket_decide(ticket, rc, &err);
         } else {
             is_any_left = true;
         }
@@ -106,10 +137,11 @@ wait_for_flush(struct loam_db *db, struct ticket *first, bool *has_room, struct 
             *err = db->background[WORK_FLUSH].error;
             error_prefix(err, "no room for writes, the memtable cannot be flushed");
             rc = err->code = err->code == LOAM_NO_SPACE ? LOAM_NO_SPACE : LOAM_STALLED;
+            tell_wait(first, predict(db).wait_ms);
             break;
         }
-        uint32_t wait_ms = predicted_wait_ms(db);
-        if (!drop_impatient(first, wait_ms)) {
+        struct flush_wait wait = predict(db);
+        if (!drop_impatient(first, &wait)) {
             break;
         }
         has_waited = true;

@@ -13,6 +13,7 @@
 
 #include "base/buf.h"
 #include "base/check.h"
+#include "base/guard.h"
 
 static bool is_name_byte(char c)
 {
@@ -185,7 +186,8 @@ bool env_dir_sync_failed(struct env_dir *dir, struct loam_error *err)
 static void keep_failure(struct env_dir *dir, const struct loam_error *cause)
 {
     int fine = ENV_SYNC_FINE;
-    if (atomic_compare_exchange_strong(&dir->sync_state, &fine, ENV_SYNC_FAILING)) {
+    if (GUARD(DIR_SYNC_ONCE) &&
+        atomic_compare_exchange_strong(&dir->sync_state, &fine, ENV_SYNC_FAILING)) {
         dir->sync_failure = *cause;
         atomic_store_explicit(&dir->sync_state, ENV_SYNC_FAILED, memory_order_release);
     }

@@ -99,6 +99,11 @@ int fault_admit(struct fault_env *env,
         mutex_unlock(&env->mu);
         return fail_dead(op.name, err);
     }
+    while ((env->held_kinds & op.kind) != 0) {
+        env->held_count++;
+        cond_wait(&env->released, &env->mu);
+        env->held_count--;
+    }
     env->op_count++;
     bool crashes = has_crashed(env);
     int errnum = crashes ? EIO : plans_step(env, op);
@@ -212,6 +217,7 @@ struct env *env_fault_new(uint64_t seed)
     env->random.state = seed;
     env->is_owned = true;
     mutex_init(&env->mu);
+    cond_init(&env->released);
     return &env->base;
 }
 
@@ -222,6 +228,7 @@ static void unlock_or_free(struct fault_env *env) NO_THREAD_CHECK
     mutex_unlock(&env->mu);
     if (is_last) {
         env_mem_free(env->inner);
+        cond_deinit(&env->released);
         mutex_deinit(&env->mu);
         mem_free(env);
     }
@@ -309,6 +316,24 @@ void env_fault_crash_at(struct env *base, uint64_t op)
     mutex_unlock(&env->mu);
 }
 
+void env_fault_hold(struct env *base, unsigned kinds)
+{
+    struct fault_env *env = env_of(base);
+    mutex_lock(&env->mu);
+    env->held_kinds = kinds;
+    cond_broadcast(&env->released);
+    mutex_unlock(&env->mu);
+}
+
+uint64_t env_fault_held(struct env *base)
+{
+    struct fault_env *env = env_of(base);
+    mutex_lock(&env->mu);
+    uint64_t count = env->held_count;
+    mutex_unlock(&env->mu);
+    return count;
+}
+
 void env_fault_clear(struct env *base)
 {
     struct fault_env *env = env_of(base);
@@ -319,6 +344,7 @@ void env_fault_clear(struct env *base)
     env->hits = 0;
     env->first_hit[0] = '\0';
     mutex_unlock(&env->mu);
+    env_fault_hold(base, 0);
     env_fault_space(base, UINT64_MAX);
 }
 

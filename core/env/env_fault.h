@@ -79,7 +79,11 @@ void env_fault_space(struct env *base, uint64_t bytes);
 /* Operation number `op` (the first ever is 1) and everything after it fails with EIO and does not
  * reach the store. 0 = never. */
 void env_fault_crash_at(struct env *base, uint64_t op);
-/* No plan, tear, limit of space or crash; hits start at 0. */
+/* A disk that hangs: operations of these kinds wait until another call leaves their kind out. */
+void env_fault_hold(struct env *base, unsigned kinds);
+/* Operations that wait now. */
+uint64_t env_fault_held(struct env *base);
+/* No plan, tear, limit of space, crash or hold; hits start at 0. */
 void env_fault_clear(struct env *base);
 
 /* Operations so far. */

@@ -33,6 +33,9 @@ struct fault_env {
     size_t plan_count;
     uint64_t tear;
     uint64_t crash_at; /* 0 = never. */
+    unsigned held_kinds;
+    uint64_t held_count;
+    struct loam_cond released;
     uint64_t op_count;
     uint64_t hits;
     char first_hit[96];

@@ -5,6 +5,7 @@
  * Everything the program does is Lua from here on; the exit code is what loam.cli returns. An error
  * that no command caught is one line on standard error and exit code 1. Thread: main.
  */
+#include <signal.h>
 #include <stdio.h>
 
 #include "base/check.h"
@@ -37,6 +38,8 @@ static int run(lua_State *lua, int argc, char **argv, int *exit_code, struct loa
 int main(int argc, char **argv)
 {
     struct loam_error error = {0};
+    /* A file at RLIMIT_FSIZE is a failed write (EFBIG), not the end of the process. */
+    (void)signal(SIGXFSZ, SIG_IGN);
     lua_State *lua = NULL;
     int exit_code = 1;
     int rc = lua_state_open(&lua, &error);

@@ -10,6 +10,7 @@
 #include "lsm/version_set.h"
 
 #include "base/check.h"
+#include "base/guard.h"
 #include "disk/file_name.h"
 #include "lsm/version_set_impl.h"
 
@@ -182,7 +183,8 @@ int version_set_next_file(struct version_set *set, uint64_t *number, struct loam
         return fail(err, LOAM_TOO_LARGE, "file numbers are used up at %llu", FILE_NUMBER_MAX);
     }
     int rc = is_reserved ? LOAM_OK : reserve_files(set, next, err);
-    if (rc == LOAM_OK || rc == LOAM_READ_ONLY || version_set_failed(set, NULL)) {
+    if (rc == LOAM_OK || !GUARD(RESERVED_NUMBERS) || rc == LOAM_READ_ONLY ||
+        version_set_failed(set, NULL)) {
         *number = next;
         return LOAM_OK;
     }

@@ -3,7 +3,8 @@
 -- An answer is {status, headers, body} with a metatable that tells it from a table that a user's
 -- handler returns as JSON. `body` is a string, or absent when `stream` is a function(write) that
 -- produces it. Errors have one form: {"error", "code", "request_id"}, plus "limit" and "value"
--- where a limit was hit. Engine texts lose their directories on the way out.
+-- where a limit was hit, and "outcome" where the server could not do a write. Engine texts lose
+-- their directories on the way out.
 local ffi = require "ffi"
 local json = require "loam.json"
 local C = require "loam.native"
@@ -91,29 +92,46 @@ function answer.refuse_size(req, what, came, limit, value)
   answer.raise(answer.error(req, 413, text, { limit = limit, value = value }))
 end
 
---- A text of the engine without the directories in it.
+--- A text of the engine without the directories in it. The slash of "Input/output error", which the
+--- system says for EIO, is none of a path.
 ---@param text string
 ---@return string
 function answer.public_text(text)
-  return (text:gsub("[^%s'\"=(]*/([^%s/'\"]*)", "%1"))
+  text = text:gsub("Input/output", "Input\1output"):gsub("[^%s'\"=(]*/([^%s/'\"]*)", "%1")
+  return (text:gsub("Input\1output", "Input/output"))
 end
 
+-- Seconds: what the engine predicts; a store that is read-only stays so until somebody reopens it.
 local function retry_after(failure)
-  local wait_ms = failure.stall_ms and failure.stall_ms > 0 and failure.stall_ms or 1000
+  local wait_ms = failure.code == "READ_ONLY" and 10000 or 1000
+  if failure.stall_ms and failure.stall_ms > 0 then
+    wait_ms = failure.stall_ms
+  end
   return tostring(math.max(1, math.ceil(wait_ms / 1000)))
 end
 
---- The answer to a failed engine call: failure is {code = "STALLED", text, stall_ms}; is_public
---- when the text is not the engine's.
-function answer.failure(req, failure, extra)
-  extra = extra or {}
-  extra.code = failure.code
-  local status = extra.status or STATUS[failure.code] or 500
-  extra.status = nil
+-- What a program needs to know about a call that the server could not do.
+local function tell(extra, status, failure)
   if status == 503 then
     extra.headers = extra.headers or {}
     extra.headers["Retry-After"] = retry_after(failure)
   end
+  if status >= 500 then
+    extra.outcome = failure.outcome
+    extra.stall_ms = failure.code == "STALLED" and failure.stall_ms or nil
+  end
+end
+
+--- The answer to a failed engine call: failure is {code = "STALLED", text, stall_ms, outcome,
+--- status}, the last in place of the code's own; is_public when the text is not the engine's. A
+--- write that the server could not do says whether it may be there all the same: outcome
+--- "not_committed" or "unknown".
+function answer.failure(req, failure, extra)
+  extra = extra or {}
+  extra.code = failure.code
+  local status = extra.status or failure.status or STATUS[failure.code] or 500
+  extra.status = nil
+  tell(extra, status, failure)
   local text = failure.text ~= "" and failure.text or answer.code_text(failure.code)
   return answer.error(req, status, failure.is_public and text or answer.public_text(text), extra)
 end
@@ -151,9 +169,9 @@ function answer.from_failure(req, failure, code)
   if not STATUS[code] then
     error(tostring(failure), 0)
   end
+  local given = type(failure) == "table" and failure or {}
   return answer.failure(req, { code = code, text = tostring(failure),
-    is_public = type(failure) == "string",
-    stall_ms = type(failure) == "table" and failure.stall_ms or nil })
+    is_public = type(failure) == "string", stall_ms = given.stall_ms, outcome = given.outcome })
 end
 
 --- An answer of a status and any kind of body.

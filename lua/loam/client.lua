@@ -4,8 +4,9 @@
 --     local c = assert(client.new "http://127.0.0.1:8080")
 --     c:put("default", "a", "1")      print(c:get("default", "a").value)
 --
--- Not found is nil alone, a failure nil, err, CODE with err = {code, text}. A failing scan raises
--- that error. While a scan runs, other calls use a connection of their own.
+-- Not found is nil alone, a failure nil, err, CODE with err = {code, text}. A write that failed has
+-- err.outcome: "not_committed", or "unknown" when the server said so or did not get to answer. A
+-- failing scan raises its error. While a scan runs, other calls use a connection of their own.
 local admin = require "loam.client.admin"
 local connection = require "loam.client.connection"
 local json = require "loam.json"
@@ -17,6 +18,7 @@ local client = {}
 local TIMEOUT_SECONDS = 60
 local NO_TYPE = "application/octet-stream"
 local WRITE_DEADLINE_MS = 600000
+local READS = { GET = true, HEAD = true }
 local RETRIED = { GET = true, HEAD = true, PUT = true, DELETE = true }
 
 ---@class loam.client
@@ -57,18 +59,6 @@ end
 
 -- ---- Requests ----
 
-local function query_of(query)
-  local parts = {}
-  for name, value in pairs(query or {}) do
-    if value ~= nil and value ~= false then
-      value = value == true and "1" or type(value) == "number" and ("%.17g"):format(value) or value
-      parts[#parts + 1] = name .. "=" .. uri.encode(value)
-    end
-  end
-  table.sort(parts)
-  return #parts > 0 and "?" .. table.concat(parts, "&") or ""
-end
-
 local function key_path(bucket, key)
   return "/v1/kv/" .. uri.encode(bucket) .. "/" .. uri.encode(key)
 end
@@ -80,14 +70,17 @@ local function refusal(status, body)
     told = { error = ("the server answered with status %d"):format(status) }
   end
   local code = type(told.code) == "string" and told.code or status == 404 and "NOT_FOUND" or "IO"
-  return nil, { code = code, text = told.error, status = status, index = told.index }, code
+  return nil, { code = code, text = told.error, status = status, index = told.index,
+    stall_ms = told.stall_ms, outcome = told.outcome }, code
 end
 
--- A failed send can carry the answer that the server gave before it closed.
-local function pass(err, code)
+-- The request went out, whole or in part, and no answer came, unless a failed send carries the one
+-- that the server gave before it closed.
+local function pass(method, err, code)
   if err.status then
     return refusal(err.status, err.body)
   end
+  err.outcome = not READS[method] and (err.is_unsent and "not_committed" or "unknown") or nil
   return nil, err, code
 end
 
@@ -97,7 +90,7 @@ local function exchange(self, method, target, headers, body)
   local link = self._connection
   local is_there, is_old, code = link:ensure()
   if not is_there then
-    return nil, is_old, code
+    return pass(method, is_old, code)
   end
   local response, err
   for _ = 1, 2 do
@@ -111,7 +104,7 @@ local function exchange(self, method, target, headers, body)
     is_old = false
   end
   if not response then
-    return pass(err, code)
+    return pass(method, err, code)
   end
   return response
 end
@@ -123,16 +116,24 @@ end
 ---@return table? response, table? err, string? code
 function methods:request(method, path, given)
   given = given or {}
-  local target = path .. query_of(given.query)
+  local target = path .. uri.query(given.query)
   local response, err, code = exchange(self, method, target, given.headers, given.body)
   if not response then
     return nil, err, code
   end
   response.body, err, code = self._connection:read_all(response)
   if not response.body then
-    return nil, err, code
+    return pass(method, err, code)
   end
   return response
+end
+
+-- True, or what pass() makes of a failure.
+local function done(method, is_done, err, code)
+  if is_done then
+    return true
+  end
+  return pass(method, err, code)
 end
 
 -- A request whose good answer is JSON.
@@ -155,10 +156,10 @@ end
 methods.call = call
 -- One member of an answer; a failure passes through.
 local function member(name, made, err, code)
-  if not made then
-    return nil, err, code
+  if made then
+    return made[name]
   end
-  return made[name]
+  return nil, err, code
 end
 
 -- ---- One key ----
@@ -194,7 +195,7 @@ local function put_parts(bucket, key, given)
   given = given or {}
   local query = { ttl = given.ttl, durability = given.durability, deadline_ms = given.deadline_ms }
   local headers = given.content_type and { ["Content-Type"] = given.content_type } or nil
-  return key_path(bucket, key) .. query_of(query), headers
+  return key_path(bucket, key) .. uri.query(query), headers
 end
 
 --- Stores a value; given: ttl (seconds), content_type, durability. Returns its sequence number.
@@ -246,14 +247,14 @@ end
 ---@return function? next_row, table? err, string? code
 function methods:scan(bucket, range)
   local link = self._connect()
-  local target = "/v1/kv/" .. uri.encode(bucket) .. query_of(scan_query(range))
+  local target = "/v1/kv/" .. uri.encode(bucket) .. uri.query(scan_query(range))
   local is_sent, err, code = link:send("GET", target)
   local response
   if is_sent then
     response, err, code = link:receive()
   end
   if not response then
-    return pass(err, code)
+    return pass("GET", err, code)
   elseif response.status ~= 200 then
     local body = link:read_all(response)
     link:close()
@@ -278,34 +279,26 @@ end
 function methods:send_batch(body, given)
   local query = { durability = given and given.durability, deadline_ms = WRITE_DEADLINE_MS }
   local headers = { ["Content-Type"] = "application/x-ndjson" }
-  local is_sent, err, code =
-    self._connection:send("POST", "/v1/batch" .. query_of(query), headers, body)
-  if not is_sent then
-    return pass(err, code)
-  end
-  return true
+  return done("POST",
+    self._connection:send("POST", "/v1/batch" .. uri.query(query), headers, body))
 end
 
 --- Sends a put without waiting for its answer.
 function methods:send_put(bucket, key, value, given)
   local target, headers = put_parts(bucket, key, given)
-  local is_sent, err, code = self._connection:send("PUT", target, headers, value)
-  if not is_sent then
-    return pass(err, code)
-  end
-  return true
+  return done("PUT", self._connection:send("PUT", target, headers, value))
 end
 
 --- Receives the answer to the oldest write that was sent: true, or nil, err, CODE.
 function methods:receive_write()
   local response, err, code = self._connection:receive()
   if not response then
-    return nil, err, code
+    return pass("POST", err, code)
   end
   local body
   body, err, code = self._connection:read_all(response)
   if not body then
-    return nil, err, code
+    return pass("POST", err, code)
   elseif response.status >= 300 then
     return refusal(response.status, body)
   end

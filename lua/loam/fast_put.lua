@@ -11,6 +11,7 @@ local gate = require "loam.gate"
 local known_buckets = require "loam.known_buckets"
 local C = require "loam.native"
 local slow = require "loam.slow"
+local store = require "loam.store"
 
 local fast_put = {}
 local PREFIX_SIZE = known_buckets.PREFIX_SIZE
@@ -45,8 +46,8 @@ end
 
 --- Returns {try(request) -> boolean, flush(), finish(completion, index), remember_type(name, id),
 --- pending()}. options: queue, buckets, names, config, created, replaced (slots of counters),
---- fail(request, generation, code, err, stall_ms, started_ms), observe(count, seconds) for those
---- that were answered, slow_ms (0 = no warnings), allows(request, right) of loam.gate or nil.
+--- fail(request, generation, failure, started_ms), observe(count, seconds) for those that were
+--- answered, slow_ms (0 = no warnings), allows(request, right) of loam.gate or nil.
 function fast_put.new(options)
   local puts = make_puts(options)
   local find, fail = options.buckets.find, options.fail
@@ -55,10 +56,11 @@ function fast_put.new(options)
   local type_name -- Keeps the memory behind puts.type_name.
   local started = {} -- Index of a group -> when it was submitted.
 
+  -- Each of them is told the whole reason.
   local function fail_all(group, count, code, detail, stalled_ms)
+    local failure = store.write_failure(code, detail, stalled_ms)
     for at = 0, count - 1 do
-      fail(group.requests[at], group.generations[at], code, detail, stalled_ms,
-        started[group.index])
+      fail(group.requests[at], group.generations[at], failure, started[group.index])
     end
   end
 

@@ -49,6 +49,9 @@ openapi_schemas.components = {
     value = { type = "number", description = "The value of that option." },
     index = whole("Which item of a list, counted from 0."),
     seq = whole("412: the sequence number that is there."),
+    outcome = { type = "string", enum = json.array { "not_committed", "unknown" },
+      description = "5xx of a write: nothing of it is there, or nobody can tell." },
+    stall_ms = whole("STALLED: how long the wait would have been, in milliseconds."),
   }, { "error", "code", "request_id" }),
   row = object(with_key {
     v = text("The value, when it is UTF-8."),

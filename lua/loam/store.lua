@@ -19,6 +19,7 @@ local KINDS = { put = 1, delete = 2, merge = 3, incr = 4, touch = 5, append = 6 
 local CONDITIONS = { absent = 1, present = 2, seq = 3 }
 local DURABILITIES = { default = 0, sync = 1, interval = 2, os = 3 }
 local BUCKETS_MAX = 65536
+local OUT_OF_FILES = { [23] = true, [24] = true } -- ENFILE, EMFILE: passes by itself.
 
 local err = ffi.new("loam_error")
 local meta = ffi.new("loam_meta")
@@ -30,16 +31,30 @@ local value = ffi.gc(ffi.new("loam_buffer"), C.loam_buffer_free)
 
 --- A failure from a code and the error that the call filled.
 function store.failure(code, filled)
-  local text = filled ~= nil and ffi.string(filled.text) or ""
+  local text, status = "", nil
   if filled ~= nil then
+    text = ffi.string(filled.text)
+    status = code == C.LOAM_IO and OUT_OF_FILES[filled.os_errno] and 503 or nil
     filled.text[0] = 0
   end
-  return { code = ffi.string(C.loam_code_name(code)), text = text }
+  return { code = ffi.string(C.loam_code_name(code)), text = text, status = status }
+end
+
+--- What is known about a write that failed with a code: "unknown" or "not_committed".
+local function known_of(code)
+  return code == C.LOAM_UNKNOWN_OUTCOME and "unknown" or "not_committed"
+end
+
+--- The failure of a write, which tells whether anything of it may be there: `outcome`.
+function store.write_failure(code, filled, stall_ms)
+  local failure = store.failure(code, filled)
+  failure.outcome, failure.stall_ms = known_of(code), stall_ms
+  return failure
 end
 
 --- What a commit led to, out of a loam_outcome: a table with code "OK" or a failure's.
 function store.outcome_of(code, filled, result)
-  local what = code >= 0 and { code = "OK" } or store.failure(code, filled)
+  local what = code >= 0 and { code = "OK" } or store.write_failure(code, filled)
   what.seq = tonumber(result.seq)
   what.current_seq = tonumber(result.current_seq)
   what.failed_index = result.failed_index
@@ -138,6 +153,10 @@ function methods:buckets()
   return list
 end
 
+-- Slow calls that change the store.
+local WRITES = { HOST_TASK_BUCKET_OPEN = true, HOST_TASK_BUCKET_DROP = true,
+  HOST_TASK_CONTENT_TYPE = true }
+
 local function run_task(self, kind, name, prepare)
   local task = ffi.new("struct host_task")
   task.kind = C[kind]
@@ -148,7 +167,8 @@ local function run_task(self, kind, name, prepare)
   end
   task = self._waiter.task(self, task)
   if task.code ~= 0 then
-    return nil, store.failure(task.code, task.error)
+    local fail = WRITES[kind] and store.write_failure or store.failure
+    return nil, fail(task.code, task.error)
   end
   return task
 end
@@ -292,7 +312,7 @@ function methods:write(ops, how)
     fill(ops[at])
     local code = C.loam_batch_add(batch, op, err)
     if code ~= 0 then
-      local failed = store.failure(code, err)
+      local failed = store.write_failure(code, err)
       failed.failed_index = at - 1
       return failed
     end

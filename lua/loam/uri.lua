@@ -49,4 +49,19 @@ function uri.parse_query(query)
   return values
 end
 
+--- A table of parameters as "?a=1&b=2", sorted; "" when empty. true is 1, false is left out.
+---@param query? table<string, string|number|boolean>
+---@return string
+function uri.query(query)
+  local parts = {}
+  for name, value in pairs(query or {}) do
+    if value ~= nil and value ~= false then
+      value = value == true and "1" or type(value) == "number" and ("%.17g"):format(value) or value
+      parts[#parts + 1] = name .. "=" .. uri.encode(value)
+    end
+  end
+  table.sort(parts)
+  return #parts > 0 and "?" .. table.concat(parts, "&") or ""
+end
+
 return uri

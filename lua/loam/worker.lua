@@ -72,10 +72,8 @@ local function answer_with(worker, req, made, route, started_ms)
 end
 
 -- A commit of the fast PUT that failed.
-local function refuse_put(worker, p, generation, code, err, stall_ms, started_ms)
+local function refuse_put(worker, p, generation, failure, started_ms)
   local req = request.from_http(p, generation)
-  local failure = store.failure(code, err)
-  failure.stall_ms = stall_ms
   answer_with(worker, req, answer.failure(req, failure), FAST_PUT, started_ms)
 end
 

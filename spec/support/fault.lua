@@ -64,6 +64,16 @@ function methods:space(bytes)
   lib.env_fault_space(self._p, bytes or FOREVER)
 end
 
+--- Lets operations of a kind wait, as on a disk that hangs, until it is called with nil.
+function methods:hold(kind)
+  lib.env_fault_hold(self._p, kind and assert(KINDS[kind], "no such kind of operation") or 0)
+end
+
+--- Operations that wait so.
+function methods:held()
+  return tonumber(lib.env_fault_held(self._p))
+end
+
 --- Crashes at the operation that comes after `count` more.
 function methods:crash_after(count)
   lib.env_fault_crash_at(self._p, self:op_count() + count + 1)

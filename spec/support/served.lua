@@ -9,11 +9,16 @@ local app_loader = require "loam.app_loader"
 local dispatch = require "loam.dispatch"
 local ffi = require "ffi"
 local C = require "loam.native"
+local cdef = require "spec.support.cdef"
+local lib = require "spec.support.lib"
 local options = require "loam.config.options"
 local request = require "loam.request"
 local server = require "loam.server"
 local store = require "loam.store"
 local tmpdir = require "spec.support.tmp"
+
+cdef.load("env/env.h")
+cdef.load("db/open.h")
 
 local served = {}
 local methods = {}
@@ -31,11 +36,14 @@ local function values_with(changed)
   return values
 end
 
---- Opens a store; `changed` are options that differ from the defaults.
-function served.open(changed)
+--- Opens a store; `changed` are options that differ from the defaults. `files` is a fault driver in
+--- place of the operating system's files.
+function served.open(changed, files)
   local values = values_with(changed)
   local out, err = ffi.new("loam_db *[1]"), ffi.new("loam_error")
-  local code = C.loam_open(tmpdir(), server.engine_options(values), out, err)
+  local given = server.engine_options(values)
+  local code = files and lib.db_open(files._p, "/db", given, out, err)
+    or C.loam_open(tmpdir(), given, out, err)
   assert(code == 0, ffi.string(err.text))
   local self = setmetatable({ db = out[0], registry = app_loader.empty() }, metatable)
   self.store = store.new(self.db, {})

@@ -24,6 +24,8 @@ guards.list = {
   { name = "POISON", spec = CRASH },
   { name = "WAL_TAKE_BACK", spec = ERRORS },
   { name = "MANIFEST_TAKE_BACK", spec = ERRORS },
+  { name = "DIR_SYNC_ONCE", spec = CRASH },
+  { name = "RESERVED_NUMBERS", spec = "spec/core/lsm/version_set_failure_spec.lua" },
   { name = "PUBLISH_AFTER_SYNC", spec = CRASH },
   { name = "CONTEXT_CHECKSUM", spec = "--filter=B05 spec/core/disk/table_damage_spec.lua" },
   { name = "TOMBSTONE_RULE", spec = "spec/core/db/model_spec.lua" },

@@ -2,8 +2,8 @@
 --
 -- A command's module is {summary, setup(parser), run(arguments) -> exit code}. To add one, write
 -- the file and put its name into COMMANDS. Exit codes: 0 done, 1 not found or damage found, 2 wrong
--- usage or configuration, 3 failure, 130 interrupted. Called by core/host/main.c with the process's
--- arguments.
+-- usage or configuration, 3 failure, 4 a write whose outcome is unknown, 130 interrupted. Called by
+-- core/host/main.c with the process's arguments.
 local argparse = require "argparse"
 
 local cli = {}

@@ -59,17 +59,24 @@ local function broken(self, what, reason)
   return failure("IO", "%s: %s while %s", self.authority, text, what)
 end
 
+-- Nothing of a request has gone out.
+local function unsent(code, text, ...)
+  local _, err = failure(code, text, ...)
+  err.is_unsent = true
+  return nil, err, code
+end
+
 local function connect_unix(self, path)
   local has_unix, unix = pcall(require, "socket.unix")
   if not has_unix then
-    return failure("UNSUPPORTED", "%s: this luasocket has no Unix sockets", self._host)
+    return unsent("UNSUPPORTED", "%s: this luasocket has no Unix sockets", self._host)
   end
   local made = unix()
   made:settimeout(self._timeout)
   local is_connected, reason = made:connect(path)
   if not is_connected then
     made:close()
-    return failure("IO", "cannot connect to %s: %s", self._host, tostring(reason))
+    return unsent("IO", "cannot connect to %s: %s", self._host, tostring(reason))
   end
   self._socket = made
   return true
@@ -81,7 +88,7 @@ local function secure(self, made)
   local wrapped, reason = tls_socket.wrap(made, self._host, self._trust, self._timeout)
   if not wrapped then
     made:close()
-    return failure("IO", "%s: %s", self.authority, reason)
+    return unsent("IO", "%s: %s", self.authority, reason)
   end
   self._socket = wrapped
   return true
@@ -108,7 +115,7 @@ local function connect(self)
     end
     made:close()
   end
-  return failure("IO", "cannot connect to %s: %s", self.authority, tostring(reason))
+  return unsent("IO", "cannot connect to %s: %s", self.authority, tostring(reason))
 end
 
 -- An idle connection on which something can be read was closed by the server.

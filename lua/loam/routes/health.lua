@@ -101,6 +101,9 @@ local function text_form(ctx, now)
     { { {}, uptime_secs(ctx) } })
   metrics.family(lines, "gauge", "loam_healthy", "1 unless the store is read-only after a failure.",
     { { { volume_id = ctx.volume_id() }, now.health == "read_only" and 0 or 1 } })
+  local cause = now.health ~= "ok" and answer.public_text(now.health_text) or ""
+  metrics.family(lines, "gauge", "loam_health_info", "State and first cause as labels; always 1.",
+    { { { state = now.health, cause = cause }, 1 } })
   add_fields(lines, "loam_", stats.FIELDS, now)
   add_latencies(lines, ctx.store.db)
   add_fields(lines, "loam_http_", stats.HTTP_FIELDS, stats.http(ctx.host, ctx.worker_count))

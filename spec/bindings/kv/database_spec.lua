@@ -86,9 +86,10 @@ describe("kv.database", function()
     db = assert(kv.open(path, { read_only = true }))
 
     assert.equal("v", db:get("k"))
-    local seq, _, code = db:put("k", "w")
+    local seq, err, code = db:put("k", "w")
     assert.is_nil(seq)
     assert.equal("READ_ONLY", code)
+    assert.equal("not_committed", err.outcome)
     db:close()
   end)
 

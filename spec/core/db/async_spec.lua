@@ -26,27 +26,39 @@ describe("db.async", function()
     return out[0]
   end
 
-  local function submit(queue, key, value, tag, durability)
+  local function submit(queue, key, value, tag, durability, deadline_ms)
     local batch, outcome = lib.loam_batch_new(), ffi.new("loam_outcome")
     assert.equal(0, lib.loam_batch_put(batch, 1, key, #key, value, #value, db._err))
-    local commit = ffi.new("loam_commit", { durability = store.DURABILITY[durability] })
+    local commit = ffi.new("loam_commit", {
+      durability = store.DURABILITY[durability], deadline_ms = deadline_ms or 0 })
     local rc = lib.loam_submit(queue, batch, commit, tag, outcome, db._err)
     lib.loam_batch_free(batch)
     return rc, outcome
   end
 
+  -- Takes the completions that are there.
+  local function take_now(queue)
+    local taken, block = {}, ffi.new("loam_completion[8]")
+    for i = 0, tonumber(lib.loam_completions_take(queue, block, 8)) - 1 do
+      local has_failed = block[i].code ~= 0
+      taken[#taken + 1] = {
+        tag = tonumber(block[i].tag),
+        code = block[i].code,
+        seq = tonumber(block[i].outcome.seq),
+        stall_ms = has_failed and block[i].outcome.stall_ms or nil,
+        text = has_failed and ffi.string(block[i].error.text) or nil,
+      }
+    end
+    return taken
+  end
+
   -- Takes completions until `count` have come.
   local function take(queue, count)
-    local taken, block = {}, ffi.new("loam_completion[8]")
+    local taken = {}
     local deadline = os.time() + WAIT_S
     while #taken < count and os.time() <= deadline do
-      local got = tonumber(lib.loam_completions_take(queue, block, 8))
-      for i = 0, got - 1 do
-        taken[#taken + 1] = {
-          tag = tonumber(block[i].tag),
-          code = block[i].code,
-          seq = tonumber(block[i].outcome.seq),
-        }
+      for _, one in ipairs(take_now(queue)) do
+        taken[#taken + 1] = one
       end
     end
     return taken
@@ -81,6 +93,36 @@ describe("db.async", function()
     assert.equal(0, lib.loam_write(db._p, batch, nil, ffi.new("loam_outcome"), db._err))
     assert.equal("small", db:get "k")
     lib.loam_batch_free(batch)
+  end)
+
+  it("answers STALLED to writes whose deadline passes behind a disk that hangs", function()
+    local queue = open_queue()
+    files:hold "sync"
+    assert.equal(0, (submit(queue, "a", "1", 1, "sync")))
+    local deadline = os.time() + WAIT_S
+    while files:held() == 0 and os.time() < deadline do end
+    assert.equal(0, (submit(queue, "b", "2", 2, "sync", 20)))
+
+    -- Whatever comes next finds it in the queue, too late.
+    local stalled, tag = {}, 10
+    while #stalled == 0 and os.time() < deadline do
+      assert.equal(0, (submit(queue, "c" .. tag, "3", tag, "sync")))
+      tag = tag + 1
+      stalled = files:held() == 1 and take_now(queue) or error "the sync goes on"
+    end
+    files:hold(nil)
+    local others = take(queue, tag - 10 + 1)
+
+    assert.same({ 2, lib.LOAM_STALLED }, { stalled[1].tag, stalled[1].code })
+    assert.is_true(stalled[1].stall_ms >= 1)
+    assert.matches("has been at the disk for %d+ ms", stalled[1].text)
+    assert.equal(tag - 10 + 1, #others)
+    for _, one in ipairs(others) do
+      assert.equal(0, one.code)
+    end
+    assert.is_nil(db:get "b")
+    assert.equal("1", db:get "a")
+    assert.equal(0, lib.loam_completions_close(queue, db._err))
   end)
 
   it("completes sync writes through the queue, in commit order and durable", function()
@@ -153,7 +195,7 @@ describe("db.async", function()
     assert.equal(lib.LOAM_BUSY, lib.loam_completions_close(queue, db._err))
     local _, code, text = db:close()
     assert.equal("BUSY", code)
-    assert.equal("still open: 0 snapshots, 0 scans, 0 views, 1 completion queues", text)
+    assert.equal("still open: 0 snapshots, 0 scans, 0 views, 1 completion queues, 0 checks", text)
     assert.equal(1, #take(queue, 1))
     assert.equal(0, lib.loam_completions_close(queue, db._err))
   end)
@@ -192,7 +234,7 @@ describe("db.async", function()
 
     local _, code, text = db:close()
     assert.equal("BUSY", code)
-    assert.equal("still open: 1 snapshots, 0 scans, 1 views, 0 completion queues", text)
+    assert.equal("still open: 1 snapshots, 0 scans, 1 views, 0 completion queues, 0 checks", text)
     assert.equal("1", ffi.string(view.data, view.size))
     assert(db:put("a", "2"))
     assert.equal("1", ffi.string(view.data, view.size))

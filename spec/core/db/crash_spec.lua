@@ -181,6 +181,51 @@ describe("db poison #crash", function()
     assert.equal(2, db:stats().health)
   end)
 
+  -- Runs steps until the store is read-only, which it must stay for one and the same cause. Returns
+  -- how many are acknowledged and the most that may be there.
+  local function run_until_read_only(db)
+    for i = 1, STEPS do
+      local seq, code
+      repeat -- A log that is only being made is thrown away, and the next try has another.
+        seq, code = db:batch(crash.step(i), { durability = "sync" })
+      until code ~= "IO"
+      if not seq then
+        local causes = {}
+        for try = 1, 3 do
+          local _, later, text = db:put("later", "x")
+          assert.equal("READ_ONLY", later)
+          causes[try] = text
+        end
+        assert.same({ causes[1], causes[1], causes[1] }, causes)
+        assert.matches("cannot sync %d+.wal", causes[1])
+        return i - 1, code == "UNKNOWN_OUTCOME" and i or i - 1
+      end
+      if i % 30 == 0 then
+        db:flush()
+      end
+    end
+    return STEPS, STEPS
+  end
+
+  it("turns read-only at the n-th failed sync of the log, for each n (D01)", function()
+    local poisoned = 0
+    for n = 0, 40 do
+      local files = fault.new(n)
+      local db = assert(crash.open(files))
+      files:fail { kind = "sync", name = ".wal", after = n * 3, times = 1 }
+      local least, most = run_until_read_only(db)
+      poisoned = poisoned + (least < STEPS and 1 or 0)
+      db:close()
+      reboot(files, n % 2 == 0 and "lose" or "random", n)
+      db = assert(crash.open(files))
+      crash.verify(db, least, most, "sync " .. n * 3)
+      assert(db:close())
+      store.close_all()
+      env.close_all()
+    end
+    assert.is_true(poisoned >= 35, poisoned .. " of 41 were read-only")
+  end)
+
   it("leaves read-only only by reopening, with what is durable (D04)", function()
     local files = fault.new(1)
     local db = assert(crash.open(files))

@@ -100,6 +100,17 @@ describe("env.env_posix", function()
     assert.equal("700", mode_of(root .. "/made"))
   end)
 
+  it("says why a directory cannot be made (D10)", function()
+    dir:put("file", "1")
+
+    assert.equal("IO: cannot make directory " .. root .. "/none/db: No such file or directory",
+      failure(files:open(root .. "/none/db", true)))
+    assert.equal("IO: cannot make directory " .. root .. "/file/db: Not a directory",
+      failure(files:open(root .. "/file/db", true)))
+    assert.equal("IO: cannot open directory " .. root .. "/file: Not a directory",
+      failure(files:open(root .. "/file", true)))
+  end)
+
   it("follows its directory when that is renamed", function()
     local made = assert(files:open(root .. "/made", true))
     assert(os.rename(root .. "/made", root .. "/moved"))

@@ -28,7 +28,7 @@ function command.explain(problem)
   if failure.is(problem) then
     return problem.text, problem.exit_code
   elseif is_error_object(problem) then
-    return failure.line(problem), failure.RUNTIME
+    return failure.line(problem), failure.exit_code(problem)
   end
   local text = type(problem) == "table" and problem.text or tostring(problem)
   if os.getenv("LOAM_DEBUG") == "1" or os.getenv("LOAM_TRACEBACK") then

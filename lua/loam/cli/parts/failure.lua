@@ -9,10 +9,11 @@ failure.DONE = 0
 failure.NOT_FOUND = 1 -- No such key or bucket; a check that found damage.
 failure.USAGE = 2 -- Wrong arguments or configuration.
 failure.RUNTIME = 3 -- The work itself failed.
+failure.UNKNOWN = 4 -- A write failed, and nobody can tell whether it is there all the same.
 failure.INTERRUPTED = 130 -- Ctrl-C ended a long call, which was undone. As shells have it.
 
 failure.EXIT_CODES = "Exit codes: 0 done, 1 not found or damage found, 2 wrong usage or "
-  .. "configuration, 3 failure, 130 interrupted."
+  .. "configuration, 3 failure, 4 a write whose outcome is unknown, 130 interrupted."
 
 local metatable = { __name = "loam.failure" }
 
@@ -43,6 +44,20 @@ function failure.runtime(text, ...)
   failure.raise(failure.RUNTIME, text, ...)
 end
 
+--- Raises exit code 4 or 3: is_unknown says which.
+function failure.write(is_unknown, text, ...)
+  failure.raise(is_unknown and failure.UNKNOWN or failure.RUNTIME, text, ...)
+end
+
+--- The exit code that an error object of kv or of the client stands for.
+---@param err table|string
+---@return number
+function failure.exit_code(err)
+  local is_unknown = type(err) == "table"
+    and (err.outcome == "unknown" or err.code == "UNKNOWN_OUTCOME")
+  return is_unknown and failure.UNKNOWN or failure.RUNTIME
+end
+
 --- Ends the command at once and without a word: nobody reads its output any more.
 function failure.quiet()
   error(setmetatable({ exit_code = failure.DONE, is_quiet = true, text = "" }, metatable), 0)
@@ -60,12 +75,12 @@ function failure.line(err)
   return ("%s (%s)"):format(err.text, err.code)
 end
 
---- Passes results through; `nil, err, CODE` becomes exit code 3.
+--- Passes results through; `nil, err, CODE` becomes exit code 3, or 4 for an unknown outcome.
 ---@param what string  what was tried, for the front of the line
 function failure.check(what, ...)
   local first, err, code = ...
   if first == nil and code ~= nil then
-    failure.runtime("%s: %s", what, failure.line(err))
+    failure.raise(failure.exit_code(err), "%s: %s", what, failure.line(err))
   end
   return ...
 end

@@ -174,8 +174,11 @@ local function write(self)
   local seq, err = self._batch:write { durability = self._given.durability }
   if not seq then
     self.is_broken = true
-    failure.runtime("%s; %d rows are acknowledged, the batch behind them is not", failure.line(err),
-      self.acknowledged)
+    local is_unknown = err.outcome == "unknown"
+    failure.write(is_unknown, "%s; %d rows are acknowledged, %s", failure.line(err),
+      self.acknowledged, is_unknown
+        and ("the outcome of the %d behind them is unknown"):format(self._count)
+        or ("the %d behind them are not written"):format(self._count))
   end
   self._batch:clear()
   self.acknowledged = self.acknowledged + self._count

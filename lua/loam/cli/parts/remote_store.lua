@@ -209,11 +209,19 @@ local function in_flight_count(self)
   return count
 end
 
+local function counted(text, count)
+  return count > 0 and text:format(count) or ""
+end
+
 -- The connection is gone: says what is known of the rows.
 local function lost(self, err)
   self.is_broken = true
-  failure.runtime("%s; %d rows are acknowledged, the outcome of the %d rows in flight is unknown",
-    failure.line(err), self.acknowledged, in_flight_count(self))
+  if err.is_unsent then
+    self._last = self._last - 1
+  end
+  local unknown = in_flight_count(self)
+  failure.write(unknown > 0, "%s; %d rows are acknowledged%s", failure.line(err),
+    self.acknowledged, counted(", the outcome of the %d rows in flight is unknown", unknown))
 end
 
 -- Receives the answers to what is still in flight. Returns how many rows of it are written, and of
@@ -233,10 +241,6 @@ local function drain(self)
   return written, unknown
 end
 
-local function counted(text, count)
-  return count > 0 and text:format(count) or ""
-end
-
 -- The server refused a write: nothing of it was applied, unless it says that it does not know.
 local function refused(self, write, err)
   self.is_broken = true
@@ -245,7 +249,7 @@ local function refused(self, write, err)
     unknown = unknown + write.count
   end
   local line = err.index and write.origins[err.index + 1] or write.origins[1]
-  failure.runtime("%s%s; %d rows are acknowledged%s%s", counted("line %d: ", line or 0),
+  failure.write(unknown > 0, "%s%s; %d rows are acknowledged%s%s", counted("line %d: ", line or 0),
     failure.line(err), self.acknowledged, counted(", %d later ones are written too", written),
     counted(", the outcome of %d later ones is unknown", unknown))
 end
