@@ -9,12 +9,13 @@ local servers = require "scripts.lib.bench.http_servers"
 
 local http = {}
 
-local DELAY_MS = 2
-local PACED_CONNECTIONS_MAX = 400
+local PACED_CONNECTIONS = 64
 local SYNC = "?durability=sync"
 
--- A step is what one server does under one load. `peer` names the step whose rate the ratio is of,
--- `least` the ratio it is to reach. Steps with `half` send half of the rate of the step named.
+-- A step is what one server does under one load. `peer` names the step that the ratios are of,
+-- `least` the ratio it is to reach, by rate and by processor time, or by processor time alone
+-- (`by_cpu`: a second worker shares its processor with the client). Steps with `half` send half of
+-- the rate of the step named, evenly; `p99_most` is the latency they are to keep.
 local STEPS = {
   { name = "GET", server = "loam", connections = 32, peer = "nginx", least = 1 },
   { name = "nginx", server = "nginx", connections = 32 },
@@ -32,8 +33,11 @@ local STEPS = {
     peer = "redis SET c256", least = 3 },
   { name = "redis SET c256", server = "redis", connections = 256, test = "set" },
   { name = "redis GET", server = "redis", connections = 32, test = "get" },
-  { name = "GET half load", server = "loam", half = "GET" },
-  { name = "GET half load, compaction", server = "loam", half = "GET", compacts = true },
+  { name = "GET, two workers", server = "loam2", connections = 32, peer = "GET", least = 0.9,
+    by_cpu = true },
+  { name = "GET half load", server = "loam", half = "GET", p99_most = 1 },
+  { name = "GET half load, compaction", server = "loam", half = "GET", compacts = true,
+    p99_most = 1 },
 }
 
 local function median(values)
@@ -41,15 +45,15 @@ local function median(values)
   return values[math.floor((#values + 1) / 2)]
 end
 
--- Rows for the requests, and as many more that compaction has something to do.
-local function fill(given, dir)
+-- Rows for the requests, and fillers so that compaction has something to do.
+local function fill(path, fillers)
   local kv = require "kv"
-  local db = assert(kv.open(dir .. "/loam", { durability = "os" }))
+  local db = assert(kv.open(path, { durability = "os" }))
   local value = ("v"):rep(100)
   for number = 0, load.KEYS - 1 do
     assert(db:put(("%016d"):format(number), value))
   end
-  for number = 1, given.n do
+  for number = 1, fillers do
     assert(db:put(("filler-%09d"):format(number * 7919 % 1e9), value))
   end
   assert(db:close())
@@ -67,25 +71,25 @@ local function keep_compacting(server)
   end
 end
 
+local function apply_load(step, given, before)
+  if step.half then
+    return load.paced(given)
+  elseif step.test then
+    return load.redis(given, before)
+  end
+  return load.wrk(given)
+end
+
 local function run_step(run, step, results)
   local server = run.servers[step.server]
   local given = { url = server:url(), port = server.port, dir = run.dir, pins = run.pins,
-    seconds = run.seconds, connections = step.connections, method = step.method,
-    query = step.query, pipelined = step.pipelined, test = step.test }
-  if step.half then
-    local rate = results[step.half].rate / 2
-    given.delay_ms = DELAY_MS
-    given.connections = math.max(1, math.min(PACED_CONNECTIONS_MAX,
-      math.floor(rate * DELAY_MS / 1000)))
-  end
+    seconds = run.seconds, connections = step.connections or PACED_CONNECTIONS,
+    method = step.method, query = step.query, pipelined = step.pipelined, test = step.test,
+    program = run.paced, rate = step.half and results[step.half].rate / 2 }
   local stop = step.compacts and keep_compacting(server)
   local before = server:cpu_seconds()
-  local is_done, result
-  if step.test then
-    is_done, result = pcall(load.redis, given, function() before = server:cpu_seconds() end)
-  else
-    is_done, result = pcall(load.wrk, given)
-  end
+  local is_done, result = pcall(apply_load, step, given,
+    function() before = server:cpu_seconds() end)
   if stop then
     stop()
   end
@@ -114,7 +118,8 @@ local FIELDS = { "rate", "cpu_us", "p50_ms", "p99_ms" }
 -- Returns the row of a step. Ratios are taken within a round, beside each other, and only then
 -- their median: of the rates, and of what a second of processor time achieves.
 local function row_of(step, rounds)
-  local row, values = { name = step.name, least = step.least, peer = step.peer }, {}
+  local row, values = { name = step.name, least = step.least, peer = step.peer,
+    by_cpu = step.by_cpu, p99_most = step.p99_most }, {}
   local ratios, cpu_ratios = {}, {}
   for _, field in ipairs(FIELDS) do
     values[field] = {}
@@ -143,25 +148,47 @@ local function summary(rounds)
   return rows
 end
 
+local function reached(is_by_rate, is_by_cpu)
+  if is_by_rate == is_by_cpu then
+    return is_by_cpu and "yes" or "no"
+  end
+  return is_by_cpu and "by CPU" or "by rate"
+end
+
+-- Returns the goal of a row as text and how it is reached: "yes", "by rate", "by CPU" or "no".
+local function verdict(row)
+  if row.p99_most then
+    return ("p99 <= %g ms"):format(row.p99_most), row.p99_ms <= row.p99_most and "yes" or "no"
+  elseif not (row.least and row.ratio) then
+    return nil
+  end
+  local is_by_cpu = row.cpu_ratio >= row.least
+  local is_by_rate = is_by_cpu
+  if not row.by_cpu then
+    is_by_rate = row.ratio >= row.least
+  end
+  return (row.by_cpu and ">= %g by CPU" or ">= %g"):format(row.least),
+    reached(is_by_rate, is_by_cpu)
+end
+
 -- Processor time counts all threads of a server: under compaction also what that takes.
 local function print_rows(rows)
-  print(("%-27s %9s %8s %8s %8s %7s %8s  %s"):format("", "per s", "CPU us", "p50 ms", "p99 ms",
-    "ratio", "by CPU", "of"))
+  print(("%-27s %9s %8s %8s %8s %7s %8s  %-15s %-14s %s"):format("", "per s", "CPU us", "p50 ms",
+    "p99 ms", "ratio", "by CPU", "of", "goal", "reached"))
   for _, row in ipairs(rows) do
-    local ratios = ""
-    if row.ratio then
-      local goal = row.least and (", goal %.1f"):format(row.least) or ""
-      ratios = (" %7.2f %8.2f  %s%s"):format(row.ratio, row.cpu_ratio, row.peer, goal)
-    end
-    print(("%-27s %9.0f %8.2f %8.2f %8.2f%s"):format(row.name, row.rate, row.cpu_us, row.p50_ms,
-      row.p99_ms, ratios))
+    row.goal, row.reached = verdict(row)
+    local ratios = row.ratio and ("%7.2f %8.2f  %-15s"):format(row.ratio, row.cpu_ratio, row.peer)
+      or ("%7s %8s  %-15s"):format("", "", "")
+    print((("%-27s %9.0f %8.2f %8.3f %8.3f %s %-14s %s"):format(row.name, row.rate, row.cpu_us,
+      row.p50_ms, row.p99_ms, ratios, row.goal or "",
+      row.reached or ""):gsub("%s+$", "")))
   end
 end
 
 local function start_all(run, program)
   local versions = {}
   for _, known in ipairs(servers.LIST) do
-    local path = known.name == "loam" and program
+    local path = known.is_own and program
     for _, name in ipairs(known.programs or {}) do
       path = path or servers.find(name)
     end
@@ -189,14 +216,16 @@ end
 ---@param given table
 ---@param dir string      empty, for data and configurations
 ---@param program string  path of loam
+---@param paced string    path of bench_paced
 ---@return table
-function http.run(given, dir, program)
+function http.run(given, dir, program, paced)
   if not servers.find("wrk") then
     error("wrk is not installed: apt-get install wrk", 0)
   end
-  local run = { dir = dir, servers = {}, seconds = given.seconds,
+  local run = { dir = dir, servers = {}, seconds = given.seconds, paced = paced,
     pins = servers.find("taskset") ~= nil and driver.shell("taskset -c 1 true 2>/dev/null") }
-  fill(given, dir)
+  fill(dir .. "/loam", given.n)
+  fill(dir .. "/loam2", 0)
   local is_done, versions, rows = pcall(measure, run, given, program)
   for _, server in pairs(run.servers) do
     server:stop()

@@ -1,4 +1,5 @@
--- The clients of scripts/bench --http: wrk and redis-benchmark, and what they print as numbers.
+-- The clients of scripts/bench --http: wrk, redis-benchmark and bench_paced, and what they print as
+-- numbers.
 --
 -- Requests of wrk are made before it starts to send: a client that writes its requests one by one
 -- would be what is measured. Loam and nginx get the same ones.
@@ -28,7 +29,6 @@ function request()
   at = at % REQUESTS + 1
   return requests[at]
 end
-DELAY
 function done(summary, latency)
   local errors = summary.errors
   io.write(("RESULT %d %d %d %.1f %.1f\n"):format(summary.requests, summary.duration,
@@ -45,7 +45,6 @@ local function write_script(path, given)
     KEYS = tostring(load.KEYS),
     METHOD = given.method or "GET",
     QUERY = given.query or "",
-    DELAY = given.delay_ms and ("function delay() return %d end"):format(given.delay_ms) or "",
   })
   local file = assert(io.open(path, "wb"))
   file:write(text)
@@ -63,8 +62,8 @@ local function output_of(words, pins)
   return text
 end
 
---- Runs wrk with one thread. given: url, connections, seconds, method, query, pipelined, delay_ms,
---- dir, pins. Returns {count, seconds, p50_ms, p99_ms}; raises when an answer was an error.
+--- Runs wrk with one thread. given: url, connections, seconds, method, query, pipelined, dir,
+--- pins. Returns {count, seconds, p50_ms, p99_ms}; raises when an answer was an error.
 function load.wrk(given)
   local script = given.dir .. "/wrk.lua"
   write_script(script, given)
@@ -76,6 +75,20 @@ function load.wrk(given)
     error("wrk failed: " .. (text:match("[^\n]*") or ""), 0)
   elseif tonumber(errors) > 0 then
     error(("%s of %s answers of %s were errors"):format(errors, count, given.url), 0)
+  end
+  return { count = tonumber(count), seconds = tonumber(microseconds) / 1e6,
+    p50_ms = tonumber(p50) / 1000, p99_ms = tonumber(p99) / 1000 }
+end
+
+--- Sends GETs evenly at a rate, whatever the server does; latencies count from when each request
+--- was to be sent. given: program, port, connections, rate, seconds, pins. Returns as wrk().
+function load.paced(given)
+  local text = output_of({ given.program, given.port, given.connections,
+    ("%.0f"):format(math.max(1, given.rate)), given.seconds, load.KEYS }, given.pins)
+  local count, microseconds, errors, p50, p99 =
+    text:match("RESULT (%d+) (%d+) (%d+) ([%d.]+) ([%d.]+)")
+  if not count or tonumber(errors) > 0 then
+    error("bench_paced failed: " .. (text:match("[^\n]*") or ""), 0)
   end
   return { count = tonumber(count), seconds = tonumber(microseconds) / 1e6,
     p50_ms = tonumber(p50) / 1000, p99_ms = tonumber(p99) / 1000 }

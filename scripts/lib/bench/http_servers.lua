@@ -131,13 +131,14 @@ function methods:stop()
   self.pid = nil
 end
 
-local function start_loam(program, dir, pins)
-  local words = { program, "serve", "--data", dir .. "/loam", "--listen", "127.0.0.1:0",
-    "--workers", "1", "--connections-max", tostring(CONNECTIONS_MAX),
+-- One worker is on the first processor; two are where the system puts them.
+local function start_loam(name, workers, program, dir, pins)
+  local words = { program, "serve", "--data", dir .. "/" .. name, "--listen", "127.0.0.1:0",
+    "--workers", tostring(workers), "--connections-max", tostring(CONNECTIONS_MAX),
     "--connections-per-ip-max", tostring(CONNECTIONS_MAX), "--durability", "os",
     "--requests-per-connection-max", "1000000000" }
-  return start("loam", words, dir, { port_pattern = "listening on http://[^\n]-:(%d+)",
-    pins = pins })
+  return start(name, words, dir, { port_pattern = "listening on http://[^\n]-:(%d+)",
+    pins = pins and workers == 1 })
 end
 
 local NGINX = [[
@@ -180,7 +181,8 @@ local function start_redis(program, dir, pins)
 end
 
 servers.LIST = {
-  { name = "loam", start = start_loam },
+  { name = "loam", is_own = true, start = function(...) return start_loam("loam", 1, ...) end },
+  { name = "loam2", is_own = true, start = function(...) return start_loam("loam2", 2, ...) end },
   { name = "nginx", start = start_nginx, package = "nginx-light", version = "-v",
     programs = { "nginx" } },
   { name = "redis", start = start_redis, package = "redis-server", version = "--version",
