@@ -85,7 +85,8 @@ local function make()
   local files = fault.new(SEED)
   files:set_wall_ms(golden.NOW_MS)
   for round, compression in ipairs(COMPRESSIONS) do
-    local db = assert(store.open(files._p, "/db", { compression = compression, block_bytes = 1024 }))
+    local options = { compression = compression, block_bytes = 1024 }
+    local db = assert(store.open(files._p, "/db", options))
     fill(db, round)
     if round == 2 then
       fill_buckets(db)
