@@ -88,7 +88,7 @@ local function random_history(random, count)
   return history
 end
 
-describe("torture.linear", function()
+describe("torture.linear (K01)", function()
   for name, history in pairs(GOOD) do
     it("accepts " .. name, function()
       assert.is_true(linear.check(history))

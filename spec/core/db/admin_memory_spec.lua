@@ -38,7 +38,7 @@ local function filled(files)
   return db
 end
 
-describe("db tools without memory", function()
+describe("db tools without memory (R01)", function()
   after_each(function()
     lib.memory_fail_at(FOREVER, 0)
     store.close_all()

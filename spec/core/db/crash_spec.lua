@@ -56,7 +56,8 @@ describe("db crash #crash", function()
   end)
 
   for _, mode in ipairs(MODES) do
-    it("leaves a prefix that holds every durable commit: " .. mode .. " (C01 C03 C05)", function()
+    it("leaves a prefix that holds every durable commit: " .. mode
+      .. " (C01 C03 C05 C07 C13 C18)", function()
       for _, n in ipairs(crash_points(total_ops(), 100, 3)) do
         local files = fault.new(n)
         local result = run_until_crash(files, n)

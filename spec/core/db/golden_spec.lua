@@ -1,8 +1,9 @@
 -- Stores that earlier builds have written are read in full and go on; stores of later builds are
 -- refused and left as they are (B10).
 --
--- spec/data/golden/N holds the files of a store of format N and what is in it. After a change of the
--- format: add the next number here and run this spec with LOAM_REWRITE=1, which writes the newest.
+-- spec/data/golden/N holds the files of a store of format N and what is in it. After a change of
+-- the format: add the next number here and run this spec with LOAM_REWRITE=1, which writes the
+-- newest.
 local cdef = require "spec.support.cdef"
 local ffi = require "ffi"
 local golden = require "spec.support.golden"

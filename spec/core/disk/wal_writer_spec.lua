@@ -211,7 +211,7 @@ describe("disk.wal_writer on a disk that fails", function()
     end)
   end
 
-  it("cuts a failed write off for good before it says so, and takes no more (F6)", function()
+  it("cuts a failed write off for good before it says so, and takes no more (F6, D05)", function()
     for number, errno in ipairs { 5, 28, 122, 27 } do -- EIO, ENOSPC, EDQUOT, EFBIG.
       local log = assert(wal.create(dir, number, { allocate = 4096 }))
       log:commit(1, "one")

@@ -86,7 +86,7 @@ local function survivors(versions, verdicts)
 end
 
 describe("lsm.compaction_keep", function()
-  it("answers as the text tables say", function()
+  it("answers as the text tables say (K06)", function()
     data_file.run("spec/data/compaction/keep.txt", answer, function(title, expected, actual)
       assert.equal(expected, actual, title)
     end)

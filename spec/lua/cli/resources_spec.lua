@@ -17,8 +17,8 @@ describe("loam with few resources", function()
   after_each(program.stop_all)
 
   local function run_limited(limit, words)
-    return shell.script(("ulimit -n %d && env -u LOAM_URL -u LOAM_DATA -u DATA_DIR %s"):format(limit,
-      program.line(words)))
+    local line = "ulimit -n %d && env -u LOAM_URL -u LOAM_DATA -u DATA_DIR %s"
+    return shell.script(line:format(limit, program.line(words)))
   end
 
   it("works with few descriptors or says so in one line (R06) #plain", function()

@@ -1,4 +1,5 @@
 -- Metamorphic: one list of operations, 50 configurations with restarts at random, one history.
+-- Cases: K04 K07.
 local configurations = require "spec.torture.configurations"
 
 local OPERATIONS, CONFIGURATIONS = 1500, 50

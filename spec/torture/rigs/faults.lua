@@ -1,5 +1,6 @@
 -- Random plans of the fault driver: each scenario is a row of lives of one store, each life with
 -- faults of its own and an end of its own, with crashes in recovery in between.
+-- Cases: C01 C02 C03 C13 C14 C18 D01 D05 D06 D07 D08 D09 D10 R02.
 local crash = require "spec.support.crash"
 local env = require "spec.support.env"
 local fault = require "spec.support.fault"

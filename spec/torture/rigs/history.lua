@@ -1,5 +1,6 @@
 -- Linearizability over HTTP: eight client processes get, put, delete and cas a few keys while the
 -- server is killed and started again; the history of each key has to have an order.
+-- Cases: K01.
 local http = require "spec.torture.http"
 local linear = require "spec.torture.linear"
 local new_server = require("spec.torture.server").new

@@ -1,5 +1,6 @@
 -- kill -9 of a process that writes: everything acknowledged is there afterwards, batches are whole.
 -- Some kills hit while the store is being opened, that is, in recovery.
+-- Cases: C01 C02 C18.
 local process = require "spec.torture.process"
 local real_store = require "spec.torture.real_store"
 local tmpdir = require "spec.support.tmp"

@@ -1,5 +1,6 @@
 -- Allocations that fail: the n-th of a store's life, once and for ever. A round takes every eighth
 -- place, by its seed: eight rounds with neighbouring seeds take all.
+-- Cases: R01.
 local allocations = require "spec.torture.allocations"
 local env = require "spec.support.env"
 local store = require "spec.support.db"

@@ -1,4 +1,5 @@
 -- Differential: the same operations on Loam and on other stores give the same answers.
+-- Cases: K05.
 local configurations = require "spec.torture.configurations"
 local operations = require "spec.torture.operations"
 local peers = require "spec.torture.peers"

@@ -3,6 +3,7 @@
 -- began is there, and what is there is a prefix. Acknowledgements that race the cut are counted and
 -- not judged: fdatasync on an ext4 that is just being shut down returns 0 for data that is gone,
 -- also to a program that does nothing else than write and sync.
+-- Cases: C03 C04 C18.
 local mounts = require "spec.torture.mounts"
 local process = require "spec.torture.process"
 local real_store = require "spec.torture.real_store"

@@ -1,6 +1,7 @@
 -- kill -9 of the real server under load: each client writes batches of four keys and remembers
 -- outside which were acknowledged. After every kill each client's four keys agree, and none is
 -- older than what was acknowledged to it. Some kills hit the server while it starts.
+-- Cases: K02.
 local http = require "spec.torture.http"
 local new_server = require("spec.torture.server").new
 local process = require "spec.torture.process"

@@ -5,6 +5,7 @@
 --
 -- A round takes one place of sixteen, by its seed: sixteen rounds with neighbouring seeds take all,
 -- up to those that come and go with the timing of threads.
+-- Cases: C01 C02 D01 D06 D07 D09 D10 D12.
 local inject = require "spec.torture.inject"
 local process = require "spec.torture.process"
 local real_store = require "spec.torture.real_store"

@@ -1,5 +1,6 @@
 -- Sixteen threads, every public call in flight: loam_stress of stress.c, against the plain build
 -- and, when build-tsan is there or can be built, against one with ThreadSanitizer.
+-- Cases: K02 K03 K09 K10.
 local paths = require "spec.support.paths"
 local shell = require "spec.support.shell"
 local tmpdir = require "spec.support.tmp"

@@ -1,6 +1,7 @@
 -- Real writeback errors: ext4 on a loop file on a tmpfs that is too small for it. Writes succeed,
 -- the first sync that has no room says so, later ones succeed although the data is gone. After the
 -- first failing sync the store refuses writes; reopening shows all that was acknowledged as synced.
+-- Cases: D03 R02.
 local mounts = require "spec.torture.mounts"
 local real_store = require "spec.torture.real_store"
 local shell = require "spec.support.shell"
