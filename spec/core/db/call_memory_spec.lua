@@ -1,5 +1,5 @@
--- Each allocation of each call fails once (R01): the call answers NO_MEMORY and has changed nothing,
--- or has done its work. memory_spec takes whole lives of a store, this one call after call.
+-- Each allocation of each call fails once (R01): the call answers NO_MEMORY and changes nothing,
+-- or does its work. memory_spec takes whole lives of a store, this one call after call.
 local cdef = require "spec.support.cdef"
 local env = require "spec.support.env"
 local fault = require "spec.support.fault"
