@@ -7,7 +7,9 @@
 -- Not found is nil alone, a failure nil, err, CODE with err = {code, text}. A write that failed has
 -- err.outcome: "not_committed", or "unknown" when the server said so or did not get to answer. A
 -- failing scan raises its error. While a scan runs, other calls use a connection of their own.
+-- c.api has every route of the server as a function: loam.client.api.
 local admin = require "loam.client.admin"
+local api = require "loam.client.api"
 local connection = require "loam.client.connection"
 local json = require "loam.json"
 local rows = require "loam.client.rows"
@@ -49,7 +51,9 @@ function client.new(url, given)
     return connection.new(place, given.timeout_seconds or TIMEOUT_SECONDS,
       { token = token ~= "" and token or nil, ca = given.ca, is_blind = given.insecure_tls })
   end
-  return setmetatable({ url = url, _connect = connect, _connection = connect() }, metatable)
+  local self = setmetatable({ url = url, _connect = connect, _connection = connect() }, metatable)
+  self.api = api.new(self)
+  return self
 end
 
 --- Closes the connection. A later call opens it again.
@@ -73,6 +77,8 @@ local function refusal(status, body)
   return nil, { code = code, text = told.error, status = status, index = told.index,
     stall_ms = told.stall_ms, outcome = told.outcome }, code
 end
+
+methods.refusal = refusal
 
 -- The request went out, whole or in part, and no answer came, unless a failed send carries the one
 -- that the server gave before it closed.

@@ -1,5 +1,7 @@
--- Makes the OpenAPI 3.0 document out of the route table and of loam.openapi_schemas. Called by the
+-- Makes the OpenAPI 3.0 document out of the route table, loam.openapi_schemas and
+-- loam.openapi_examples. Called by the
 -- route /openapi.json and by specs.
+local examples = require "loam.openapi_examples"
 local json = require "loam.json"
 local schemas = require "loam.openapi_schemas"
 
@@ -7,7 +9,7 @@ local openapi = {}
 local TYPES = { string = "string", bytes = "string", flag = "boolean", integer = "integer",
   number = "number" }
 local ERROR_CONTENT = { ["application/json"] = {
-  schema = { ["$ref"] = "#/components/schemas/error" } } }
+  schema = { ["$ref"] = "#/components/schemas/error" }, example = examples.error } }
 local ERROR = { ["$ref"] = "#/components/responses/error" }
 
 -- Errors that every route, and every route that is not public, may answer with.
@@ -37,6 +39,7 @@ local function parameters_of(route)
       required = param.place == "path",
       description = param.summary,
       schema = schema_of(param),
+      example = examples.parameters[param.name],
     }
   end
   for _, header in ipairs(schemas.header_parameters[route.name] or {}) do
@@ -51,7 +54,7 @@ local function media_of(route)
   local media, answer = schemas.media[route.name], schemas.answers[route.name]
   local content = {}
   for kind, schema in pairs(media or (answer and { ["application/json"] = answer }) or {}) do
-    local example = schemas.examples[route.name] and schemas.examples[route.name].answer
+    local example = examples.by_route[route.name] and examples.by_route[route.name].answer
     content[kind] = { schema = schema, example = kind == "application/json" and example or nil }
   end
   return next(content) and content or nil
@@ -88,7 +91,7 @@ end
 
 local function body_of(route)
   local schema = schemas.bodies[route.name]
-  local example = schemas.examples[route.name] and schemas.examples[route.name].request
+  local example = examples.by_route[route.name] and examples.by_route[route.name].request
   if not schema then
     return { required = true,
       content = { [route.body] = { schema = { type = "string", format = "binary" } } } }
@@ -139,7 +142,7 @@ function openapi.document(routes, version)
   return {
     openapi = "3.0.3",
     info = { title = "Loam", version = version, description = INTRODUCTION,
-      license = { name = "MIT" } },
+      license = { name = "MIT", url = "https://opensource.org/license/mit" } },
     servers = json.array { { url = "/" } },
     security = json.array { { token = json.array() } },
     paths = paths,

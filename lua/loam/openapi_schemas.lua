@@ -1,6 +1,6 @@
--- What the OpenAPI document says of bodies: a schema and an example for every JSON that goes in or
--- out, by the names of routes. Called by loam.openapi; spec/lua/openapi_spec.lua checks that no
--- route is forgotten and that examples fit real answers.
+-- What the OpenAPI document says of bodies: a schema for every JSON that goes in or out, by the
+-- names of routes. Called by loam.openapi; spec/lua/openapi_spec.lua checks that no route is
+-- forgotten and that real answers fit.
 local json = require "loam.json"
 
 local openapi_schemas = {}
@@ -184,33 +184,6 @@ openapi_schemas.bodies = {
 }
 
 openapi_schemas.optional_bodies = { bucket_put = true }
-
---- Examples of bodies and answers, by route. An empty list in `request` stays one.
-openapi_schemas.examples = {
-  mget = { request = json.array { { k = "user:1" }, { b = "orders", k = "7" } },
-    answer = json.array { { found = true, k = "user:1", seq = 12, v = "Ada" },
-      { b = "orders", found = false, k = "7" } } },
-  batch = { request = json.array { { op = "put", k = "user:1", v = "Ada" },
-    { op = "incr", k = "users", by = 1, init = 0 } }, answer = { seq = 13, count = 2 } },
-  bucket_put = { request = { ttl = 3600 },
-    answer = { name = "sessions", ttl = 3600, merge = "none" } },
-  kv_post = { answer = { value = 4, seq = 14 } },
-  admin_backup = { answer = { job = { id = 3, kind = "backup", state = "done", progress = 1,
-    bytes_done = 4553119, bytes_total = 4553119, started_at_ms = 1735689600000,
-    finished_at_ms = 1735689600150,
-    text = "backup 2, sequence 200000, 4553377 bytes, 258 of them new" } } },
-  admin_verify = { answer = { job = { id = 4, kind = "check", state = "failed", progress = 1,
-    bytes_done = 4553119, bytes_total = 4553119, started_at_ms = 1735689600000,
-    finished_at_ms = 1735689600150, code = "CORRUPT",
-    text = "000000000005.sst at offset 99339: data block: checksum differs" } } },
-  admin_backups = { answer = { backups = json.array { { id = 2, seq = 200000,
-    created_at_ms = 1735689600000, file_count = 2, bytes = 4553377,
-    uuid = "f30d8be9-7623-4364-8299-8f51f8f24d02", is_damaged = false } } } },
-  admin_token_create = { request = { roles = json.array { "read" },
-    buckets = json.array { "orders" }, expires_in = 86400, note = "reports" } },
-  health = { answer = { status = "ok", volume_id = "a", keys = 2, segments = 1, total_mb = 0.1,
-    uptime_secs = 5, reasons = json.array {} } },
-}
 
 -- Headers of good answers, by route.
 local SEQ = { description = "Sequence number.", schema = { type = "string" } }
