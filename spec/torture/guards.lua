@@ -8,7 +8,7 @@ local guards = {}
 guards.build = paths.root .. "/build-guards"
 
 local CRASH, RECOVER = "spec/core/db/crash_spec.lua", "spec/core/db/recover_spec.lua"
-local ERRORS = "spec/core/db/disk_error_spec.lua"
+local EDITS = "spec/core/lsm/version_set_failure_spec.lua"
 
 -- Which spec is to notice; one of those that could, so that this stays quick.
 guards.list = {
@@ -22,10 +22,10 @@ guards.list = {
   { name = "CURRENT_SYNC", spec = CRASH },
   { name = "CURRENT_DIR_SYNC", spec = CRASH },
   { name = "POISON", spec = CRASH },
-  { name = "WAL_TAKE_BACK", spec = ERRORS },
-  { name = "MANIFEST_TAKE_BACK", spec = ERRORS },
+  { name = "WAL_TAKE_BACK", spec = "spec/core/disk/wal_writer_spec.lua" },
+  { name = "MANIFEST_TAKE_BACK", spec = EDITS },
   { name = "DIR_SYNC_ONCE", spec = CRASH },
-  { name = "RESERVED_NUMBERS", spec = "spec/core/lsm/version_set_failure_spec.lua" },
+  { name = "RESERVED_NUMBERS", spec = EDITS },
   { name = "PUBLISH_AFTER_SYNC", spec = CRASH },
   { name = "CONTEXT_CHECKSUM", spec = "--filter=B05 spec/core/disk/table_damage_spec.lua" },
   { name = "TOMBSTONE_RULE", spec = "spec/core/db/model_spec.lua" },
