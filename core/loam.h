@@ -423,7 +423,9 @@ LOAM_NODISCARD int loam_completions_open(loam_db *db, loam_completions **out, lo
 /* Errors: BUSY while submitted writes are not taken. Thread: owner */
 int loam_completions_close(loam_completions *queue, loam_error *err);
 int loam_completions_fd(const loam_completions *queue);
-/* Moves up to `capacity` finished writes to `out`; returns how many. Never waits. Thread: owner */
+/* Moves up to `capacity` finished writes to `out`; returns how many. Writes whose deadline has
+ * passed before anything was done for them are among them, as STALLED: asked now and then, it tells
+ * of a disk that hangs. Never waits. Thread: owner */
 size_t loam_completions_take(loam_completions *queue, loam_completion *out, size_t capacity);
 /*
  * Submits a batch, whose bytes are copied (the batch may be reused at once). Returns 1 when it was

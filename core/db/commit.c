@@ -220,6 +220,13 @@ int commit_run(struct loam_db *db, struct ticket *ticket)
     return ticket->code;
 }
 
+void commit_expire(struct loam_db *db)
+{
+    mutex_lock(&db->commit.mu);
+    expire(&db->commit);
+    mutex_unlock(&db->commit.mu);
+}
+
 void commit_enqueue(struct loam_db *db, struct ticket *ticket)
 {
     PRE(ticket->async != NULL);

@@ -84,6 +84,9 @@ struct commit {
 int commit_run(struct loam_db *db, struct ticket *ticket);
 /* Adds a ticket without waiting; its completion is delivered through ticket->async. Thread: any */
 void commit_enqueue(struct loam_db *db, struct ticket *ticket);
+/* Answers STALLED to tickets of the queue whose deadline has passed. Called by whoever takes
+ * completions, as the leader may be stuck at a disk that hangs. */
+void commit_expire(struct loam_db *db);
 /* Whether a write would be committed at once by its caller. A hint. */
 bool commit_is_idle(struct loam_db *db);
 /* Body of the commit thread: leads for asynchronous tickets, syncs interval writes. */

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/check.h"
+#include "db/commit.h"
 #include "db/db.h"
 
 struct loam_completions {
@@ -92,6 +93,7 @@ static void async_free(struct async_ticket *async)
 size_t loam_completions_take(loam_completions *queue, loam_completion *out, size_t capacity)
 {
     size_t count = 0;
+    commit_expire(queue->db);
     mutex_lock(&queue->mu);
     while (count < capacity && queue->head != NULL) {
         struct async_ticket *async = queue->head;

@@ -33,6 +33,7 @@ local LOG_LINES = 32
 local LOG_LEVELS_MAX = 3
 local FAST_PUT = { name = "kv_put", role = "write" }
 local TOKENS_INTERVAL_MS = 500
+local DEADLINES_INTERVAL_MS = 500
 
 -- ---- Requests ----
 
@@ -351,7 +352,15 @@ local function connect(worker)
   app.set_sleep(sleep)
 end
 
+-- A disk that hangs finishes nothing that would wake us, and deadlines pass all the same.
+local function take_stalled(worker)
+  if worker.commits.pending + worker.fast_put.pending() > 0 then
+    worker.commits:take()
+  end
+end
+
 local function start_timers(worker)
+  every(worker, DEADLINES_INTERVAL_MS, function() take_stalled(worker) end)
   if worker.index == 1 then
     every(worker, LOG_INTERVAL_MS, function() take_log(worker) end)
   end
