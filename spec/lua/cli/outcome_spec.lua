@@ -1,6 +1,7 @@
 -- What commands tell about writes that failed: exit code 3 for "not committed", 4 for "nobody
 -- knows". The server is one of this spec, which answers what it is told to.
 local program = require "spec.support.program"
+local shell = require "spec.support.shell"
 local socket = require "socket"
 local tmpdir = require "spec.support.tmp"
 
@@ -95,5 +96,32 @@ describe("loam --url, a write that fails,", function()
     assert.matches("^loam: line 3: outcome unknown: cannot sync x %(UNKNOWN_OUTCOME%); 2 rows are "
       .. "acknowledged, 1 later ones are written too, the outcome of 2 later ones is unknown\n$",
       said)
+  end)
+end)
+
+describe("loam --data, a write whose sync fails, #plain", function()
+  it("ends with 4 and leaves the row or not; every other failure is 3 (D01)", function()
+    if shell.script("strace -f -qq -o /dev/null true").status ~= 0 then
+      return pending "needs strace that may trace"
+    end
+    local base, statuses = tmpdir(), {}
+    for n = 1, 30 do
+      local words = { "put", "--data", base .. "/db" .. n, "a", "1" }
+      local result = shell.script(("strace -f -qq -o /dev/null -e "
+        .. "inject=fdatasync:error=EIO:when=%d %s"):format(n, program.line(words)))
+      statuses[result.status] = (statuses[result.status] or 0) + 1
+      if result.status == 0 then
+        break
+      elseif result.status == 4 then
+        assert.matches("^loam: outcome unknown until the store is reopened: cannot sync %d+.wal: "
+          .. "Input/output error %(UNKNOWN_OUTCOME%)\n$", result.err)
+      else
+        assert.equal(3, result.status)
+        assert.matches("cannot sync [^\n]*: Input/output error %(IO%)\n$", result.err)
+      end
+    end
+
+    assert.same({ 1, 1 }, { statuses[0], statuses[4] })
+    assert.is_true(statuses[3] > 3)
   end)
 end)
