@@ -122,12 +122,13 @@ static struct mark mark_take(void)
 static void finish_line(const struct driver *driver, const struct mark *before)
 {
     uint64_t written = usage_written_bytes();
+    uint64_t log_bytes = 0;
+    uint64_t disk_bytes = usage_disk_bytes(driver->config.dir, &log_bytes);
     printf("\"cpu_seconds\":%.6f,\"peak_memory_bytes\":%" PRIu64 ",\"disk_bytes\":%" PRIu64
-           ",\"written_bytes\":%" PRIu64 ",\"total_written_bytes\":%" PRIu64
-           ",\"total_user_bytes\":%" PRIu64 "}\n",
-           usage_cpu_seconds() - before->cpu_seconds, usage_peak_bytes(),
-           usage_disk_bytes(driver->config.dir), written - before->written_bytes, written,
-           driver->user_bytes);
+           ",\"log_bytes\":%" PRIu64 ",\"written_bytes\":%" PRIu64
+           ",\"total_written_bytes\":%" PRIu64 ",\"total_user_bytes\":%" PRIu64 "}\n",
+           usage_cpu_seconds() - before->cpu_seconds, usage_peak_bytes(), disk_bytes, log_bytes,
+           written - before->written_bytes, written, driver->user_bytes);
     (void)fflush(stdout);
 }
 

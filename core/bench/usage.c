@@ -5,6 +5,7 @@
 
 #include <fcntl.h>
 #include <fts.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -67,19 +68,28 @@ uint64_t usage_written_bytes(void)
     return proc_number("/proc/self/io", "\nwrite_bytes:");
 }
 
-uint64_t usage_disk_bytes(const char *dir)
+static bool is_log(const char *name)
+{
+    const char *suffix = strrchr(name, '.');
+    return suffix != NULL && (strcmp(suffix, ".log") == 0 || strcmp(suffix, ".wal") == 0);
+}
+
+uint64_t usage_disk_bytes(const char *dir, uint64_t *log_bytes)
 {
     char path[4096];
     (void)snprintf(path, sizeof(path), "%s", dir);
     char *paths[] = {path, NULL};
     FTS *walk = fts_open(paths, FTS_PHYSICAL | FTS_NOCHDIR, NULL);
+    *log_bytes = 0;
     if (walk == NULL) {
         return 0;
     }
     uint64_t bytes = 0;
     for (const FTSENT *entry = fts_read(walk); entry != NULL; entry = fts_read(walk)) {
         if (entry->fts_info == FTS_F) {
-            bytes += (uint64_t)entry->fts_statp->st_blocks * 512;
+            uint64_t allocated = (uint64_t)entry->fts_statp->st_blocks * 512;
+            bytes += allocated;
+            *log_bytes += is_log(entry->fts_name) ? allocated : 0;
         }
     }
     (void)fts_close(walk);

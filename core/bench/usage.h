@@ -17,8 +17,9 @@ uint64_t usage_peak_bytes(void);
 void usage_peak_reset(void);
 /* Bytes this process caused to be sent to storage, as the kernel counts dirtied pages. */
 uint64_t usage_written_bytes(void);
-/* Allocated bytes of the files below a directory. */
-uint64_t usage_disk_bytes(const char *dir);
+/* Allocated bytes of the files below a directory; *log_bytes: of those that are logs, by their
+ * names, which several stores allocate ahead. */
+uint64_t usage_disk_bytes(const char *dir, uint64_t *log_bytes);
 /* Writes out what is dirty in the file system of the directory. */
 void usage_settle_disk(const char *dir);
 

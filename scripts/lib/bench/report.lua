@@ -5,7 +5,8 @@ local report = {}
 -- Fields of an answer that a row keeps as they are.
 local KEPT = {
   "ops", "seconds", "close_seconds", "found", "rows", "p50_ns", "p99_ns", "p999_ns", "max_ns",
-  "cpu_seconds", "peak_memory_bytes", "disk_bytes", "written_bytes", "user_bytes", "threads",
+  "cpu_seconds", "peak_memory_bytes", "disk_bytes", "log_bytes", "written_bytes",
+  "user_bytes", "threads",
 }
 
 -- The answer in the middle when ordered by time per operation.
