@@ -276,6 +276,7 @@ end
 
 local function abort_one(client)
   local text = abortable()
+  client:settimeout(0.05)
   client:send(text:sub(1, random:int(1, 3) == 1 and random:int(1, #text) or #text))
   if random:int(1, 2) == 1 then
     client:receive(random:int(1, 3000))
