@@ -69,7 +69,12 @@ local function run(registry, route, values, req, ctx)
   if refused then
     return refused
   end
-  local made = call_around(registry.middleware, 1, route, req, ctx)
+  local made
+  if registry.middleware[1] then
+    made = call_around(registry.middleware, 1, route, req, ctx)
+  else
+    made = call_route(route, req, ctx)
+  end
   if made.stream and req.method == "HEAD" then
     made.stream = nil
   end

@@ -91,6 +91,11 @@ local function encode_list(value, size, out, depth)
   out[#out + 1] = "]"
 end
 
+-- A function of the module: a closure made for each object would not be compiled.
+local function by_text(a, b)
+  return tostring(a) < tostring(b)
+end
+
 local function encode_object(value, out, depth)
   local names = {}
   for name in pairs(value) do
@@ -99,7 +104,7 @@ local function encode_object(value, out, depth)
     end
     names[#names + 1] = name
   end
-  table.sort(names, function(a, b) return tostring(a) < tostring(b) end)
+  table.sort(names, by_text)
   out[#out + 1] = "{"
   for at, name in ipairs(names) do
     out[#out + 1] = (at > 1 and "," or "") .. encode_string(tostring(name)) .. ":"

@@ -1,7 +1,11 @@
 -- The TLS transport: handshakes that stall or are none, bytes both ways, what an end of the stream
 -- means.
+local cdef = require "spec.support.cdef"
+local ffi = require "ffi"
 local lib = require "spec.support.lib"
 local tls_server = require "spec.support.tls_server"
+
+cdef.load("http/checked.h")
 
 local GET = "GET /a HTTP/1.1\r\nHost: a\r\n\r\n"
 
@@ -92,6 +96,31 @@ describe("http.transport_tls", function()
       end)
 
       assert.matches(("y"):rep(100) .. "$", client.received)
+    end)
+
+    it("carry bodies that are lent, and what follows them", function()
+      start()
+      local size = 5 * 1024 * 1024
+      local bytes = ffi.new("char[?]", size)
+      ffi.fill(bytes, size, ("x"):byte())
+      server.handle = function(request)
+        if request.path == "/last" then
+          return request:respond(200, "last")
+        end
+        local loan = ffi.new("struct http_loan", { data = bytes, size = size, memory = bytes,
+          memory_size = size, context = server.worker })
+        loan.release = ffi.cast("void (*)(void *)", lib.http_worker_wake)
+        lib.http_respond_lent(request.c, request.generation, 200, "", 0, loan)
+      end
+      local client = server:connect_tls()
+      client:handshake()
+      client:send(GET .. GET .. "GET /last HTTP/1.1\r\nHost: a\r\n\r\n")
+
+      server:until_true(function() return client:receive():find("last", -8, true) end)
+
+      local _, count = client.received:gsub("x", "")
+      assert.equal(2 * size, count)
+      server:until_true(function() return server.events.wake end)
     end)
 
     it("carry pipelined requests that come in one record", function()
