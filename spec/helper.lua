@@ -19,7 +19,7 @@ busted.subscribe({ "test", "end" }, function() tmpdir.remove_all() end)
 busted.subscribe({ "suite", "end" }, function() tmpdir.remove_all() end)
 
 -- The spec that runs, for scripts/test: a process that is killed or crashes cannot tell any more.
-local running = os.getenv "LOAM_RUNNING"
+local running = os.getenv "LOAM_TEST_RUNNING"
 if running then
   busted.subscribe({ "test", "start" }, function(element)
     local file = io.open(running, "w")

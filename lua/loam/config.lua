@@ -232,7 +232,8 @@ end
 
 -- Environment names that are ours and no options.
 config.OTHER_ENV = { LOAM_TRACEBACK = true, LOAM_BUILD_DIR = true, LOAM_KEEP = true,
-  LOAM_REWRITE = true, LOAM_URL = true, LOAM_DEBUG = true, LOAM_TOKEN = true }
+  LOAM_REWRITE = true, LOAM_URL = true, LOAM_DEBUG = true, LOAM_TOKEN = true,
+  LOAM_GUARDS_OFF = true, LOAM_TEST_TIMEOUT = true, LOAM_TEST_RUNNING = true }
 
 -- ---- Loading ----
 

@@ -136,6 +136,11 @@ describe("loam.config", function()
     assert.matches("unknown option 'xyzzy'", message_of { flags = { xyzzy = 1 } })
   end)
 
+  it("passes over names of the environment that the suite itself uses", function()
+    assert.is_table(load_with { environ = { "LOAM_TEST_TIMEOUT", "LOAM_TEST_RUNNING",
+      "LOAM_GUARDS_OFF", "LOAM_BUILD_DIR" } })
+  end)
+
   it("names the option, the rule and what came", function()
     local cases = {
       { { workers = "many" }, "workers is a whole number, got 'many'" },

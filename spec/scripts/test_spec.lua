@@ -74,7 +74,8 @@ describe("scripts/test #plain", function()
 
   it("names the spec in which a part died", function()
     local _, _, out = run {
-      ["bin/busted"] = "echo '+++'; echo -n 'a_spec.lua @ 3: dies' >$LOAM_RUNNING; kill -ABRT $$",
+      ["bin/busted"] = "echo '+++'; echo -n 'a_spec.lua @ 3: dies' >$LOAM_TEST_RUNNING;" ..
+        " kill -ABRT $$",
     }
 
     assert.matches("\n  suite ended without a summary, exit status %d+, in a_spec.lua @ 3: dies\n"
