@@ -23,7 +23,7 @@ struct arena_chunk {
 static pthread_mutex_t pool_mu = PTHREAD_MUTEX_INITIALIZER;
 static struct arena_chunk *pool; /* Protected by pool_mu, as the next two. */
 static size_t pool_bytes;
-static size_t pool_limit = (size_t)64 << 20;
+static size_t pool_limit;
 
 _Static_assert(sizeof(struct arena_chunk) % 8 == 0, "pieces start 8-byte aligned");
 
@@ -64,7 +64,7 @@ static void pool_give(struct arena_chunk *chunk)
         (void)pthread_mutex_unlock(&pool_mu);
     }
     if (!is_kept) {
-        mem_free(chunk);
+        mem_huge_free(chunk, sizeof(*chunk) + chunk->size);
     }
 }
 

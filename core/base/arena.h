@@ -23,8 +23,8 @@ struct arena {
 
 void arena_init(struct arena *arena, size_t chunk_size);
 void arena_deinit(struct arena *arena);
-/* Large chunks that arenas give back are kept for the next ones, 64 MiB of them or the most that
- * anybody asked for here. Thread: any */
+/* From now on large chunks that arenas give back are kept for the next ones, up to the most bytes
+ * that anybody asked for here. Thread: any */
 void arena_pool_keep(size_t bytes);
 /* Returns 8-byte aligned memory that lives until arena_deinit(), or NULL when out of memory.
  * Thread: owner */

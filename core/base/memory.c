@@ -14,7 +14,8 @@
 
 #include "base/check.h"
 
-#define HUGE_PAGE ((size_t)2 << 20)
+#define HUGE_PAGE  ((size_t)2 << 20)
+#define SMALL_PAGE ((size_t)64 << 10) /* A multiple of the page size of every machine. */
 
 static _Atomic bool armed;
 static _Atomic uint64_t calls;
@@ -69,17 +70,64 @@ void *mem_aligned(size_t alignment, size_t size)
     return block;
 }
 
+/* Under a sanitizer all memory is from malloc: it must see what points where. */
+static bool is_mapped(size_t size)
+{
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+    (void)size;
+    return false;
+#else
+    return size >= HUGE_PAGE;
+#endif
+}
+
+/* Not from malloc, which would keep what it gets back between smaller blocks that live on. */
+static void *map_aligned(size_t size)
+{
+    size_t space = size + HUGE_PAGE;
+    char *map = mmap(NULL, space, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (map == MAP_FAILED) {
+        return NULL;
+    }
+    size_t before = -(uintptr_t)map & (HUGE_PAGE - 1);
+    size_t behind = space - before - size;
+    if (before > 0) {
+        INV(munmap(map, before) == 0);
+    }
+    if (behind > 0) {
+        INV(munmap(map + before + size, behind) == 0);
+    }
+    return map + before;
+}
+
+static size_t whole_pages(size_t size)
+{
+    return (size + SMALL_PAGE - 1) & ~(SMALL_PAGE - 1);
+}
+
 void *mem_huge(size_t size)
 {
-    if (size < HUGE_PAGE) {
+    if (!is_mapped(size)) {
         return mem_aligned(CACHE_LINE, size);
     }
-    void *block = mem_aligned(HUGE_PAGE, size);
+    if (mem_must_fail() || size > SIZE_MAX / 2) {
+        return NULL;
+    }
+    void *block = map_aligned(whole_pages(size));
     if (block != NULL) {
         /* A wish: without it the block works as well, only slower. */
         (void)madvise(block, size & ~(HUGE_PAGE - 1), MADV_HUGEPAGE);
     }
     return block;
+}
+
+void mem_huge_free(void *block, size_t size)
+{
+    if (block == NULL || !is_mapped(size)) {
+        mem_free(block);
+    } else {
+        INV(munmap(block, whole_pages(size)) == 0);
+    }
 }
 
 void mem_free(void *block)

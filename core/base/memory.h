@@ -26,9 +26,11 @@ void *mem_realloc(void *block, size_t size);
 /* Aligned to `alignment`, a power of two. Released with mem_free(). */
 void *mem_aligned(size_t alignment, size_t size);
 /* As mem_alloc, aligned to a cache line; from 2 MiB on the block is aligned to that and the kernel
- * is asked to back it with huge pages: for large memory that is touched all over. Released with
- * mem_free(). */
+ * is asked to back it with huge pages: for large memory that is touched all over, and the
+ * system gets it back at once. Released with mem_huge_free(), which takes the same size. */
 void *mem_huge(size_t size);
+/* NULL is fine. */
+void mem_huge_free(void *block, size_t size);
 void mem_free(void *block);
 /* The fault point alone, for memory that is kept in stock: whether this allocation is to fail. */
 bool mem_must_fail(void);

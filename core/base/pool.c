@@ -228,5 +228,9 @@ void pool_free(void *piece, size_t size, struct pool_chunk *chunk)
         classes[index].outside -= taken;
     }
     (void)pthread_mutex_unlock(&pool_mu);
-    mem_free(chunk == NULL ? piece : (void *)empty);
+    if (chunk == NULL) {
+        mem_free(piece);
+    } else {
+        mem_huge_free(empty, CHUNK_SIZE);
+    }
 }

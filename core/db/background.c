@@ -2,6 +2,7 @@
 /* background.c - the threads of a handle, and what they say about their failures. */
 #include "db/background.h"
 
+#include <sched.h>
 #include <stdio.h>
 
 #include "base/check.h"
@@ -60,6 +61,18 @@ void background_report(struct loam_db *db,
     } else if (is_news) {
         log_ring_add(&db->log, LOAM_LOG_ERROR, "%s: %s", names[kind], cause->text);
     }
+}
+
+/* A state lets go of a version, that of tables, those of blocks, and each waits for two epochs. */
+#define COLLECT_ROUNDS 8
+
+void background_collect(struct loam_db *db)
+{
+    for (int i = 0; i < COLLECT_ROUNDS; i++) {
+        epoch_collect();
+        (void)sched_yield(); /* To a reader that stands in a bracket. */
+    }
+    obsolete_remove(db);
 }
 
 /* What the pool of chunks may keep outside the budget. */

@@ -70,6 +70,9 @@ void cache_fit(struct loam_db *db, size_t immutable_count);
 /* obsolete.c: on_obsolete of tables: remembers the file for removal. owner is the struct loam_db.
  * Thread: any */
 void obsolete_add(void *owner, uint64_t number);
+/* Releases what readers have left behind, as far as they allow, and removes files that nobody needs
+ * any more. Between two pieces of background work. */
+void background_collect(struct loam_db *db);
 /* Removes remembered files; failures are logged once and tried again at the next call. Background
  * threads and close. */
 void obsolete_remove(struct loam_db *db);

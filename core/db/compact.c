@@ -333,8 +333,7 @@ void *compaction_thread_run(void *argument)
             (void)cond_wait_until(&db->compact_wake, &db->mu, monotonic_ns() + IDLE_NS);
         }
         mutex_unlock(&db->mu);
-        epoch_collect();
-        obsolete_remove(db);
+        background_collect(db);
         mutex_lock(&db->mu);
     }
     mutex_unlock(&db->mu);

@@ -255,8 +255,7 @@ void *flush_thread_run(void *argument)
             (void)cond_wait_until(&db->flush_wake, &db->mu, monotonic_ns() + IDLE_NS);
         }
         mutex_unlock(&db->mu);
-        epoch_collect();
-        obsolete_remove(db);
+        background_collect(db);
         space_refresh(db);
         scrub_tick(db);
         mutex_lock(&db->mu);

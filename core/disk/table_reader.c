@@ -129,7 +129,7 @@ static int point_read(struct table_reader *reader, struct loam_error *err)
     }
     int rc = env_read_exact(reader->file, handle->offset, lines, (size_t)handle->size, err);
     if (rc != LOAM_OK) {
-        mem_free(lines);
+        mem_huge_free(lines, (size_t)handle->size);
         return rc;
     }
     const struct table_properties *properties = &reader->properties;
@@ -143,7 +143,7 @@ static int point_read(struct table_reader *reader, struct loam_error *err)
     if (size != handle->size ||
         tail_verify(reader, handle, lines, "point index", NULL) != LOAM_OK ||
         !point_index_is_sound(&point, properties->key_count, properties->block_count)) {
-        mem_free(lines);
+        mem_huge_free(lines, (size_t)handle->size);
         reader->is_point_damaged = true;
         return LOAM_OK;
     }
@@ -194,7 +194,7 @@ void table_reader_close(struct table_reader *reader)
     /* Nothing was written through it: a failing close loses nothing. */
     (void)!env_close(reader->file, NULL);
     block_index_deinit(&reader->index);
-    mem_free(reader->point.lines);
+    mem_huge_free(reader->point.lines, (size_t)reader->footer.point.size);
     loam_buffer_free(&reader->property_bytes);
     mem_free(reader->bucket_ids);
     mem_free(reader);

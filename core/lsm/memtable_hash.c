@@ -80,7 +80,8 @@ int memtable_hash_init(struct memtable_hash *hash)
 
 void memtable_hash_deinit(struct memtable_hash *hash)
 {
-    mem_free(buckets_of(hash));
+    struct hash_buckets *table = buckets_of(hash);
+    mem_huge_free(table, table == NULL ? 0 : table->bytes);
     atomic_store_explicit(&hash->buckets, NULL, memory_order_relaxed);
 }
 
@@ -136,7 +137,8 @@ static void buckets_put(struct hash_buckets *table,
 
 static void buckets_release(struct epoch_item *item)
 {
-    mem_free(item); /* The first member. */
+    struct hash_buckets *table = (struct hash_buckets *)item; /* The first member. */
+    mem_huge_free(table, table->bytes);
 }
 
 int memtable_hash_reserve(struct memtable_hash *hash)
