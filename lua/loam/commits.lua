@@ -17,6 +17,7 @@ local metatable = { __name = "commits", __index = methods }
 local TAKE_MAX = 64
 local TAG_BASE = fast_put.TAG_BASE
 
+local hung = ffi.new("loam_completion") -- What becomes of a commit that nobody waits for any more.
 local err = ffi.new("loam_error")
 local outcome = ffi.new("loam_outcome")
 
@@ -34,6 +35,7 @@ function commits.open(worker, db)
     _queue = out[0],
     _taken = ffi.new("loam_completion[?]", TAKE_MAX),
     _waiting = {},
+    _until_ms = {}, -- Tag of a commit -> when its handler is told that the disk hangs.
     _next_tag = 0,
     pending = 0,
   }, metatable)
@@ -75,6 +77,9 @@ function methods:commit(batch, how)
   if code ~= 0 then
     return code, outcome, err
   end
+  if how ~= nil and how.deadline_ms > 0 then
+    self._until_ms[tag] = C.host_monotonic_ms() + store.patience_ms(how.deadline_ms)
+  end
   local completion = wait_for(self, tag)
   return completion.code, completion.outcome, completion.error
 end
@@ -90,11 +95,27 @@ function methods:take()
         self.finish_put(taken[at], tag - TAG_BASE)
       else
         local task = self._waiting[tag]
-        self._waiting[tag] = nil
-        scheduler.wake(task, taken[at])
+        self._waiting[tag], self._until_ms[tag] = nil, nil
+        if task then
+          scheduler.wake(task, taken[at])
+        else
+          C.loam_buffer_free(taken[at].outcome.previous)
+        end
       end
     end
   until count < TAKE_MAX
+end
+
+--- Tells handlers whose commit has been at the disk for too long that its outcome is unknown.
+function methods:give_up(now_ms)
+  for tag, until_ms in pairs(self._until_ms) do
+    if now_ms > until_ms then
+      local task = self._waiting[tag]
+      self._waiting[tag], self._until_ms[tag] = nil, nil
+      hung.code = store.hung(hung.error)
+      scheduler.wake(task, hung)
+    end
+  end
 end
 
 --- Makes a slow call; returns the finished task.

@@ -44,17 +44,19 @@ local function make_puts(options)
   return puts
 end
 
---- Returns {try(request) -> boolean, flush(), finish(completion, index), remember_type(name, id),
---- pending()}. options: queue, buckets, names, config, created, replaced (slots of counters),
---- fail(request, generation, failure, started_ms), observe(count, seconds) for those that were
---- answered, slow_ms (0 = no warnings), allows(request, right) of loam.gate or nil.
+--- Returns {try(request) -> boolean, flush(), finish(completion, index), give_up(now_ms),
+--- remember_type(name, id), pending()}. options: queue, buckets, names, config, created, replaced
+--- (slots of counters), fail(request, generation, failure, started_ms), observe(count, seconds) for
+--- those that were answered, slow_ms (0 = no warnings), allows(request, right) of loam.gate or nil.
 function fast_put.new(options)
   local puts = make_puts(options)
   local find, fail = options.buckets.find, options.fail
   local names, names_size, allows = options.names, #options.names, options.allows
   local observe, slow_ms = options.observe, options.slow_ms
+  local patience_ms = store.patience_ms(options.config.write_deadline_ms)
   local type_name -- Keeps the memory behind puts.type_name.
   local started = {} -- Index of a group -> when it was submitted.
+  local given_up = {} -- Index of a group whose requests were told that the disk hangs -> true.
 
   -- Each of them is told the whole reason.
   local function fail_all(group, count, code, detail, stalled_ms)
@@ -75,7 +77,9 @@ function fast_put.new(options)
     if code ~= 0 then
       puts.waiting = 0
       fail_all(group, count, code, err, stall_ms[0])
+      started[group.index] = nil
     elseif puts.pending == pending then
+      started[group.index] = nil
       observe(count, (C.host_monotonic_ms() - now_ms) / 1000)
     end
   end
@@ -99,7 +103,23 @@ function fast_put.new(options)
     return verdict == TAKEN
   end
 
+  -- Tells the requests of groups that have been at the disk for too long.
+  local function give_up(now_ms)
+    for index, since_ms in pairs(started) do
+      if now_ms - since_ms > patience_ms then
+        local group = puts.groups[index]
+        fail_all(group, group.count, store.hung(err), err)
+        started[index], given_up[index] = nil, true
+      end
+    end
+  end
+
   local function finish(completion, index)
+    if given_up[index] then
+      given_up[index] = nil
+      C.loam_buffer_free(completion.outcome.previous)
+      return C.host_puts_recycle(puts, index)
+    end
     local group = puts.groups[index]
     local count, duration_ms = group.count, C.host_monotonic_ms() - started[index]
     if slow_ms > 0 and duration_ms >= slow_ms then
@@ -112,6 +132,7 @@ function fast_put.new(options)
     else
       observe(count, duration_ms / 1000)
     end
+    started[index] = nil
     C.host_puts_recycle(puts, index)
   end
 
@@ -121,8 +142,8 @@ function fast_put.new(options)
     puts.type_name, puts.type_size, puts.content_type = type_name, #name, id
   end
 
-  return { try = try, flush = flush, finish = finish, remember_type = remember_type,
-    pending = function() return puts.pending, type_name end }
+  return { try = try, flush = flush, finish = finish, give_up = give_up,
+    remember_type = remember_type, pending = function() return puts.pending, type_name end }
 end
 
 return fast_put

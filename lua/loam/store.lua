@@ -52,6 +52,19 @@ function store.write_failure(code, filled, stall_ms)
   return failure
 end
 
+--- How long a commit may take before whoever waits hears that the disk hangs: the engine answers
+--- STALLED in time as long as nothing was done, so this one is at the disk.
+function store.patience_ms(deadline_ms)
+  return 2 * deadline_ms + 1000
+end
+
+--- Fills an error for that and returns its code.
+function store.hung(filled)
+  filled.code = C.LOAM_UNKNOWN_OUTCOME
+  ffi.copy(filled.text, "outcome unknown: the disk has not answered yet")
+  return C.LOAM_UNKNOWN_OUTCOME
+end
+
 --- What a commit led to, out of a loam_outcome: a table with code "OK" or a failure's.
 function store.outcome_of(code, filled, result)
   local what = code >= 0 and { code = "OK" } or store.write_failure(code, filled)

@@ -356,6 +356,9 @@ end
 local function take_stalled(worker)
   if worker.commits.pending + worker.fast_put.pending() > 0 then
     worker.commits:take()
+    local now_ms = C.host_monotonic_ms()
+    worker.commits:give_up(now_ms)
+    worker.fast_put.give_up(now_ms)
   end
 end
 
