@@ -183,6 +183,9 @@ static int send_view(
     if (!make_head(&head, db, view, &tag)) {
         return fail(err, LOAM_INVALID, "the stored content type is no header value");
     }
+    if (request->method == HTTP_HEAD) {
+        HOST_HEAD_LITERAL(&head, "Accept-Ranges: bytes\r\n");
+    }
     if (part.status == 206) {
         head_range(&head, &part, view->size);
     } else if (part.status == 304) {

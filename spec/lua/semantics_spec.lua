@@ -214,7 +214,8 @@ describe("loam serve speaks HTTP:", function()
           assert.same({ 200, "0123456789" }, { made.status, made.body })
         end
         local head = call("HEAD", target, nil, { Range = "bytes=0-0" })
-        assert.same({ 200, "10" }, { head.status, head.headers["content-length"] })
+        assert.same({ 200, "10", "bytes" }, { head.status, head.headers["content-length"],
+          head.headers["accept-ranges"] })
         assert.equal(206, call("GET", target, nil, { Range = "bytes=0-0",
           ["If-Range"] = tag }).status)
       end)
