@@ -79,7 +79,7 @@ static int hex4(const unsigned char *text, const unsigned char *limit)
 }
 
 /* Steps over one character of a string, given as it stands or as an escape. Returns its code (a
- * byte of UTF-8 counts as one), or -1 for a bad escape. */
+ * byte of UTF-8 counts as one), or -1 for a bad escape, which *at stays at. */
 static int next_code(const unsigned char **at, const unsigned char *limit)
 {
     static const char shorts[] = "\"\"\\\\//b\bf\fn\nr\rt\t";
@@ -98,15 +98,20 @@ static int next_code(const unsigned char **at, const unsigned char *limit)
         }
     }
     int code = text[1] == 'u' ? hex4(text + 2, limit) : -1;
-    if (code >= 0xd800 && code <= 0xdbff) {
-        bool has_low = limit - text >= 12 && text[6] == '\\' && text[7] == 'u';
-        int low = has_low ? hex4(text + 8, limit) : -1;
-        *at = text + 12;
-        return low >= 0xdc00 && low <= 0xdfff ? 0x10000 + ((code - 0xd800) << 10) + (low - 0xdc00)
-                                              : -1;
+    if (code < 0 || (code >= 0xdc00 && code <= 0xdfff)) {
+        return -1;
     }
-    *at = text + 6;
-    return code >= 0xdc00 && code <= 0xdfff ? -1 : code;
+    if (code < 0xd800 || code > 0xdbff) {
+        *at = text + 6;
+        return code;
+    }
+    bool has_low = limit - text >= 12 && text[6] == '\\' && text[7] == 'u';
+    int low = has_low ? hex4(text + 8, limit) : -1;
+    if (low < 0xdc00 || low > 0xdfff) {
+        return -1;
+    }
+    *at = text + 12;
+    return 0x10000 + ((code - 0xd800) << 10) + (low - 0xdc00);
 }
 
 /* Steps over a string, from behind its first quote. Returns false when it is none. */
@@ -292,7 +297,7 @@ static enum json_state enter(struct json_checker *json, bool is_object)
 static enum json_state leave(struct json_checker *json)
 {
     size_t first = json->first_member[--json->depth];
-    if (has_twins(json->members + first, json->count - first)) {
+    if (json->count > first && has_twins(json->members + first, json->count - first)) {
         return refuse(json, "an object with two members of one name");
     }
     json->count = first;

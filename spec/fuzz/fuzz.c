@@ -21,6 +21,8 @@
 #include "disk/wal_reader.h"
 #include "disk/wal_writer.h"
 #include "env/env_mem.h"
+#include "host/conditions.h"
+#include "host/json_text.h"
 #include "http/http.h"
 #include "http/parser.h"
 
@@ -203,8 +205,27 @@ static void fuzz_current(const uint8_t *data, size_t size)
 }
 
 /* The head whole and byte by byte has to get the same verdict; the rest is a chunked body. */
+/* The bytes as each of the fields of a conditional request, for a value of 1000 bytes. */
+static void judge_conditions(const char *text, size_t size)
+{
+    for (int which = 0; which < 4; which++) {
+        struct host_conditions given = {0};
+        struct host_selection out;
+        struct loam_slice *places[] = {&given.if_match, &given.if_none_match, &given.if_range,
+                                       &given.range};
+        given.range = (struct loam_slice){"bytes=1-2", 9};
+        *places[which] = (struct loam_slice){text, size};
+        int rc = host_select(&given, "7", 1, 1, 1000, &out);
+        bool is_part = out.first < 1000 && out.size > 0 && out.size <= 1000 - out.first;
+        if (rc > 0 || (rc == LOAM_OK && out.status == 206 && !is_part)) {
+            abort();
+        }
+    }
+}
+
 static void fuzz_http(const uint8_t *data, size_t size)
 {
+    judge_conditions((const char *)data, size);
     struct http_limits limits;
     struct http_parser whole;
     struct http_parser pieces;
@@ -236,6 +257,26 @@ static void fuzz_http(const uint8_t *data, size_t size)
         at += used;
     }
     free(fields);
+}
+
+/* What is good stays good between brackets, but for the depth. */
+static void fuzz_json(const uint8_t *data, size_t size)
+{
+    char *text = calloc(1, size + 3);
+    double at = 0;
+    text[0] = '[';
+    memcpy(text + 1, data, size);
+    const char *problem = host_json_problem(text + 1, size, &at);
+    if (at < 0 || at > (double)size) {
+        abort();
+    }
+    bool is_good = problem == NULL;
+    text[size + 1] = ']';
+    problem = host_json_problem(text, size + 2, &at);
+    if (is_good && problem != NULL && strstr(problem, "deeper") == NULL) {
+        abort();
+    }
+    free(text);
 }
 
 /* ---- Seeds: whole files as the writers make them ---- */
@@ -366,9 +407,12 @@ static void seed_rest(const char *target, const char *folder)
 {
     static const char HTTP[] = "PUT /v1/kv/b/a%20b?ttl=1 HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: "
                                "chunked\r\n\r\n3;x=y\r\nabc\r\n0\r\nA: b\r\n\r\n";
+    static const char JSON[] = "{\"a\":[1,-2.5e+3,true,null],\"\\u0061b\":\"\\ud83d\\ude00\\n\"}";
     struct place place = place_new();
     if (strcmp(target, "http") == 0) {
         put_seed(folder, "http", HTTP, sizeof(HTTP) - 1);
+    } else if (strcmp(target, "json") == 0) {
+        put_seed(folder, "json", JSON, sizeof(JSON) - 1);
     } else if (strcmp(target, "current") == 0) {
         ok(current_write(place.dir, NUMBER, NULL));
         put_file_seed(folder, &place, "CURRENT");
@@ -403,7 +447,7 @@ struct target {
 static const struct target TARGETS[] = {
     {"wal", fuzz_wal},         {"ops", fuzz_ops},   {"block", fuzz_block},
     {"table", fuzz_table},     {"edit", fuzz_edit}, {"manifest", fuzz_manifest},
-    {"current", fuzz_current}, {"http", fuzz_http},
+    {"current", fuzz_current}, {"http", fuzz_http}, {"json", fuzz_json},
 };
 
 static const struct target *chosen;

@@ -58,7 +58,8 @@ describe("loam.json", function()
       ['{"a":1,"b":1,"c":1,"d":1,"e":1,"f":1,"g":1,"h":1,"i":1,"a":1}'] = TWINS,
       ['"\\ud800"'] = "bad escape", ['"\\udc00"'] = "bad escape",
       ['"\\ud800\\u0041"'] = "bad escape", ['"\\ud800\\ud800"'] = "bad escape",
-      ['"\\x41"'] = "bad escape", ['"\\u00g0"'] = "bad escape", ['"\\u00'] = "bad escape",
+      ['"\\x41"'] = "bad escape in a string at byte 2",
+      ['"\\u00g0"'] = "bad escape", ['"\\u00'] = "bad escape",
       ['"\\'] = "bad escape", ['"a\1b"'] = "control byte", ['"a\nb"'] = "control byte",
       ['"\0"'] = "control byte", ["[1]\0"] = "something behind the value at byte 4",
       ["[1]\0[2]"] = "something behind", ["1 2"] = "something behind", ["[1]]"] = "behind",
@@ -108,6 +109,28 @@ describe("loam.json", function()
     end
     assert.matches("two members of one name",
       select(2, json.decode("{" .. table.concat(parts, ",") .. "}")))
+  end)
+
+  it("takes nothing that the decoder behind the check does not #fuzz", function()
+    local words = { "{", "}", "[", "]", ",", ":", '"', "\\", "1", "-", "0", ".", "e", "true",
+      "null", '"a"', '"b":', "\\u0061", "\\ud800", " ", "\n", "\0", '{"a":1}', "[1,2]" }
+    local seeds = { '{"a":[1,-2.5e3,true,null,"x\\n"],"b":{"c":"\\u00e9"}}', "[[],{},0]",
+      '"a"', "-0.1" }
+    local taken = 0
+    for _ = 1, 20000 do
+      local text = seeds[math.random(#seeds)]
+      for _ = 1, math.random(3) do
+        local at = math.random(0, #text)
+        text = text:sub(1, at) .. (math.random(2) == 1 and words[math.random(#words)] or "")
+          .. text:sub(at + math.random(0, 2))
+      end
+
+      local value, message = json.decode(text)
+
+      assert.is_true(message == nil or message:find(" at byte ", 1, true) ~= nil, text)
+      taken = taken + (value ~= nil and 1 or 0)
+    end
+    assert.is_true(taken > 200)
   end)
 
   it("decodes what it encodes", function()
