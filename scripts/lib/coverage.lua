@@ -89,8 +89,11 @@ end
 -- statement of it, not of a block inside it, is in `marked`.
 local function block_of(lines, at, marked)
   local depth, last, is_marked = 1, at, false
-  while depth > 0 and lines[last + 1] do
+  while lines[last + 1] do
     last = last + 1
+    if depth == 1 and lines[last]:find("^%s*}") then -- Also one with an `else` behind it.
+      break
+    end
     is_marked = is_marked or depth == 1 and marked[last]
     depth = depth + depth_of(lines[last])
   end
@@ -123,7 +126,7 @@ function coverage.error_lines(source)
     if is_failure(line) then
       mark(marked, statement_start(lines, at), statement_end(lines, at))
     end
-    tries[at] = line:find("%f[%w_]TRY%s*%(") or line:find("%f[%w_]TRY_TO%s*%(")
+    tries[at] = line:find("%f[%w_]TRY%s*%(") or line:find("%f[%w_]TRY_TO%s*%(") or nil
   end
   for at, line in ipairs(lines) do
     if line:find("^%s*}?%s*e?l?s?e?%s*if%s*%(") then
