@@ -99,16 +99,45 @@ describe("loam --url, a write that fails,", function()
   end)
 end)
 
-describe("loam --data, a write whose sync fails, #plain", function()
-  it("ends with 4 and leaves the row or not; every other failure is 3 (D01)", function()
-    if shell.script("strace -f -qq -o /dev/null true").status ~= 0 then
+describe("loam --data, when system calls fail, #plain", function()
+  local function put_under(injection, path)
+    local words = { "put", "--data", path, "a", "1" }
+    return shell.script(("strace -f -qq -o /dev/null -e inject=%s %s"):format(injection,
+      program.line(words)))
+  end
+
+  local function can_trace()
+    return shell.script("strace -f -qq -o /dev/null true").status == 0
+  end
+
+  it("goes on where a write is interrupted, and says so where it is refused (D05)", function()
+    if not can_trace() then
+      return pending "needs strace that may trace"
+    end
+    local base, refused = tmpdir(), 0
+    local interrupted = put_under("pwrite64:error=EINTR:when=1+2", base .. "/eintr")
+    for n = 1, 4 do
+      local result = put_under("pwrite64:error=EAGAIN:when=" .. n, base .. "/eagain" .. n)
+      if result.status ~= 0 then
+        refused = refused + 1
+        assert.equal(3, result.status)
+        assert.matches("cannot write [^\n]*: Resource temporarily unavailable", result.err)
+        assert.equal(0, program.run({ "put", "--data", base .. "/eagain" .. n, "a", "1" }).status)
+      end
+    end
+
+    assert.equal(0, interrupted.status, interrupted.err)
+    assert.equal("1", program.run({ "get", "--data", base .. "/eintr", "a" }).out)
+    assert.is_true(refused >= 2)
+  end)
+
+  it("ends with 4 when the sync of the row fails; every other failure is 3 (D01)", function()
+    if not can_trace() then
       return pending "needs strace that may trace"
     end
     local base, statuses = tmpdir(), {}
     for n = 1, 30 do
-      local words = { "put", "--data", base .. "/db" .. n, "a", "1" }
-      local result = shell.script(("strace -f -qq -o /dev/null -e "
-        .. "inject=fdatasync:error=EIO:when=%d %s"):format(n, program.line(words)))
+      local result = put_under("fdatasync:error=EIO:when=" .. n, base .. "/db" .. n)
       statuses[result.status] = (statuses[result.status] or 0) + 1
       if result.status == 0 then
         break
