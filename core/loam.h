@@ -704,6 +704,73 @@ typedef struct loam_table_info {
  * Thread: any */
 size_t loam_tables(loam_db *db, loam_table_info *out, size_t capacity);
 
+/* One place in which a read of a key looks. */
+enum { LOAM_PLACE_MEMORY = 0, LOAM_PLACE_TABLE = 1 };
+enum {
+    LOAM_STEP_ABSENT = 0,
+    LOAM_STEP_VALUE = 1,
+    LOAM_STEP_DELETE = 2,
+    LOAM_STEP_EXPIRED = 3,
+    LOAM_STEP_FAILED = 4
+};
+typedef struct loam_explain_step {
+    int place;       /* LOAM_PLACE_* */
+    int outcome;     /* LOAM_STEP_*: the newest version there. */
+    int code;        /* Of LOAM_STEP_FAILED. */
+    uint32_t run;    /* Of a table; 0 = newest. */
+    uint64_t number; /* Of the table, or of the log of a memtable; 0 = no table of the run can have
+                        it. */
+    uint64_t seq;
+    uint64_t expire_at_ms;
+    uint64_t value_size;
+} loam_explain_step;
+/*
+ * Tells where a read of a key looks, newest place first: the first that is not ABSENT is what it
+ * answers, the others are hidden. Writes up to `capacity` steps; *count = how many there are.
+ * Errors: CLOSED no such bucket any more, TOO_LARGE. Thread: any
+ */
+LOAM_NODISCARD int loam_explain(loam_db *db,
+                                uint32_t bucket,
+                                const loam_slice *key,
+                                loam_explain_step *out,
+                                size_t capacity,
+                                size_t *count,
+                                loam_error *err);
+
+enum { LOAM_HANDLE_SNAPSHOT = 0, LOAM_HANDLE_SCAN = 1 };
+typedef struct loam_handle_info {
+    int kind;              /* LOAM_HANDLE_* */
+    uint64_t seq;          /* What it sees. */
+    uint64_t age_ms;       /* Of a scan: since it took this state of the store. */
+    uint64_t pinned_bytes; /* Tables that the store itself does not need any more. */
+} loam_handle_info;
+/* Writes up to `capacity` open snapshots and scans to out; returns how many there are. Thread: any
+ */
+size_t loam_handles(loam_db *db, loam_handle_info *out, size_t capacity);
+
+typedef struct loam_file_info {
+    char name[64];
+    char kind[16]; /* "table", "log", "manifest", "current", "lock", "other" */
+    uint64_t size; /* 0 for "other". */
+    bool is_live;  /* Part of the store now. */
+} loam_file_info;
+/* Lists the directory of the store; *count = how many there are. Errors: IO. Thread: any */
+LOAM_NODISCARD int
+loam_files(loam_db *db, loam_file_info *out, size_t capacity, size_t *count, loam_error *err);
+
+typedef struct loam_space_info {
+    uint64_t total_bytes;   /* All files that Loam made. */
+    uint64_t table_bytes;   /* Live tables. */
+    uint64_t garbage_bytes; /* Of them, an estimate: deletes and what they hide. Overwritten rows
+                               count as live until they are compacted. */
+    uint64_t wal_bytes;     /* Logs, with the space that is allocated ahead. */
+    uint64_t unused_bytes; /* Tables that are replaced and still there: in use, or to be removed. */
+    uint64_t free_bytes;   /* On the disk. */
+    uint64_t reserve_bytes; /* As in the options, settled. */
+} loam_space_info;
+/* Tells what fills the disk. Errors: IO, NO_MEMORY. Thread: any */
+LOAM_NODISCARD int loam_space(loam_db *db, loam_space_info *out, loam_error *err);
+
 enum { LOAM_HEALTH_OK = 0, LOAM_HEALTH_DEGRADED = 1, LOAM_HEALTH_READ_ONLY = 2 };
 typedef struct loam_stats {
     size_t struct_size;

@@ -4,6 +4,7 @@ local errors = require "kv.errors"
 local ffi = require "ffi"
 local handles = require "kv.handles"
 local lib = require "kv.lib"
+local look = require "kv.look"
 local options = require "kv.options"
 local snapshot = require "kv.snapshot"
 local space = require "kv.space"
@@ -31,7 +32,7 @@ local settings = ffi.new("loam_bucket_options")
 ---@field name string
 ---@field default_ttl number  of new rows in seconds, 0 = none
 ---@field merge? string       "add", "max", "min" or "append"
-local methods = space.with_writes({ snapshot = snapshot.open })
+local methods = space.with_writes({ snapshot = snapshot.open, explain = look.explain })
 local metatable = { __name = "kv.bucket", __index = methods }
 
 function metatable.__tostring(self)

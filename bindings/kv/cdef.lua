@@ -433,6 +433,57 @@ typedef struct loam_table_info {
     char largest[64];
 } loam_table_info;
 size_t loam_tables(loam_db *db, loam_table_info *out, size_t capacity);
+enum { LOAM_PLACE_MEMORY = 0, LOAM_PLACE_TABLE = 1 };
+enum {
+    LOAM_STEP_ABSENT = 0,
+    LOAM_STEP_VALUE = 1,
+    LOAM_STEP_DELETE = 2,
+    LOAM_STEP_EXPIRED = 3,
+    LOAM_STEP_FAILED = 4
+};
+typedef struct loam_explain_step {
+    int place;
+    int outcome;
+    int code;
+    uint32_t run;
+    uint64_t number;
+    uint64_t seq;
+    uint64_t expire_at_ms;
+    uint64_t value_size;
+} loam_explain_step;
+    int loam_explain(loam_db *db,
+    uint32_t bucket,
+    const loam_slice *key,
+    loam_explain_step *out,
+    size_t capacity,
+    size_t *count,
+    loam_error *err);
+enum { LOAM_HANDLE_SNAPSHOT = 0, LOAM_HANDLE_SCAN = 1 };
+typedef struct loam_handle_info {
+    int kind;
+    uint64_t seq;
+    uint64_t age_ms;
+    uint64_t pinned_bytes;
+} loam_handle_info;
+size_t loam_handles(loam_db *db, loam_handle_info *out, size_t capacity);
+typedef struct loam_file_info {
+    char name[64];
+    char kind[16];
+    uint64_t size;
+    bool is_live;
+} loam_file_info;
+    int
+loam_files(loam_db *db, loam_file_info *out, size_t capacity, size_t *count, loam_error *err);
+typedef struct loam_space_info {
+    uint64_t total_bytes;
+    uint64_t table_bytes;
+    uint64_t garbage_bytes;
+    uint64_t wal_bytes;
+    uint64_t unused_bytes;
+    uint64_t free_bytes;
+    uint64_t reserve_bytes;
+} loam_space_info;
+    int loam_space(loam_db *db, loam_space_info *out, loam_error *err);
 enum { LOAM_HEALTH_OK = 0, LOAM_HEALTH_DEGRADED = 1, LOAM_HEALTH_READ_ONLY = 2 };
 typedef struct loam_stats {
     size_t struct_size;

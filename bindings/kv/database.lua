@@ -5,6 +5,7 @@ local errors = require "kv.errors"
 local ffi = require "ffi"
 local handles = require "kv.handles"
 local lib = require "kv.lib"
+local look = require "kv.look"
 local operation = require "kv.operation"
 local options = require "kv.options"
 local snapshot = require "kv.snapshot"
@@ -25,6 +26,9 @@ for name, method in pairs(admin) do
   methods[name] = method
 end
 for name, method in pairs(tools.methods) do
+  methods[name] = method
+end
+for name, method in pairs(look) do
   methods[name] = method
 end
 methods.bucket = bucket.open

@@ -3,8 +3,8 @@
  * db.h - the inside of one database handle: which thread owns what. Floor 4, private to this room.
  *
  * Lock order (the whole list is in core/README.md): bucket_mu, then commit.mu, then mu, then
- * snapshot_mu, then jobs.mu, then obsolete_mu, then log.mu. No lock is held over a file operation;
- * the commit leader owns the log without one.
+ * snapshot_mu, then scan_mu, then jobs.mu, then obsolete_mu, then log.mu. No lock is held over a
+ * file operation; the commit leader owns the log without one.
  */
 #ifndef LOAM_DB_DB_H
 #define LOAM_DB_DB_H
@@ -157,6 +157,9 @@ struct loam_db {
 
     uint64_t scrub_due_ns;                          /* Flush thread only. */
     uint64_t scrub_finished_at_ms PROTECTED_BY(mu); /* 0 = none was finished. */
+
+    struct loam_mutex scan_mu;
+    struct loam_scan *scans PROTECTED_BY(scan_mu); /* Newest first, doubly linked. */
 
     struct jobs jobs;
     struct tasks tasks;

@@ -165,6 +165,7 @@ handle_new(struct env *env, const char *path, const struct loam_options *options
     mutex_init(&db->mu);
     mutex_init(&db->bucket_mu);
     mutex_init(&db->snapshot_mu);
+    mutex_init(&db->scan_mu);
     mutex_init(&db->obsolete_mu);
     mutex_init(&db->commit.mu);
     cond_init(&db->commit.thread_wake);
@@ -210,6 +211,7 @@ static int handle_free(struct loam_db *db, struct loam_error *err)
     cond_deinit(&db->commit.thread_wake);
     mutex_deinit(&db->commit.mu);
     mutex_deinit(&db->obsolete_mu);
+    mutex_deinit(&db->scan_mu);
     mutex_deinit(&db->snapshot_mu);
     mutex_deinit(&db->bucket_mu);
     mutex_deinit(&db->mu);

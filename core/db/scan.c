@@ -65,8 +65,14 @@ static void drop_iters(struct loam_scan *scan)
 static void set_state(struct loam_scan *scan)
 {
     if (scan->state == NULL || !state_is_newest(scan->db, scan->state, &scan->seq)) {
-        state_unref(scan->state);
-        scan->state = state_get_at_newest(scan->db, &scan->seq);
+        struct read_state *old = scan->state;
+        struct read_state *state = state_get_at_newest(scan->db, &scan->seq);
+        mutex_lock(&scan->db->scan_mu);
+        scan->state = state;
+        scan->state_seq = scan->seq;
+        scan->state_ns = monotonic_ns();
+        mutex_unlock(&scan->db->scan_mu);
+        state_unref(old);
     }
 }
 
@@ -158,6 +164,34 @@ int loam_scan_reset(loam_scan *scan,
     return LOAM_OK;
 }
 
+/* The list of open scans is for loam_handles(). */
+static void link_scan(struct loam_scan *scan)
+{
+    struct loam_db *db = scan->db;
+    mutex_lock(&db->scan_mu);
+    scan->next = db->scans;
+    if (db->scans != NULL) {
+        db->scans->prev = scan;
+    }
+    db->scans = scan;
+    mutex_unlock(&db->scan_mu);
+}
+
+static void unlink_scan(struct loam_scan *scan)
+{
+    struct loam_db *db = scan->db;
+    mutex_lock(&db->scan_mu);
+    if (scan->prev == NULL) {
+        db->scans = scan->next;
+    } else {
+        scan->prev->next = scan->next;
+    }
+    if (scan->next != NULL) {
+        scan->next->prev = scan->prev;
+    }
+    mutex_unlock(&db->scan_mu);
+}
+
 int loam_scan_open(loam_db *db,
                    uint32_t bucket,
                    const loam_range *range,
@@ -174,6 +208,7 @@ int loam_scan_open(loam_db *db,
     scan->merge.iter.err = &scan->err;
     row_iter_init(&scan->rows_iter, &scan->merge.iter, 0, 0);
     atomic_fetch_add(&db->scan_count, 1);
+    link_scan(scan);
     int rc = loam_scan_reset(scan, bucket, range, snapshot, err);
     if (rc != LOAM_OK) {
         loam_scan_close(scan);
@@ -416,6 +451,7 @@ void loam_scan_close(loam_scan *scan)
     if (scan == NULL) {
         return;
     }
+    unlink_scan(scan);
     row_iter_deinit(&scan->rows_iter);
     iter_free(&scan->merge.iter);
     drop_rows(scan);

@@ -12,7 +12,12 @@ enum { SCAN_ROWS = 256, SCAN_BYTES = 256 << 10 };
 
 struct loam_scan {
     struct loam_db *db;
-    struct read_state *state; /* Referenced: version and memtables live as long as the scan. */
+    struct read_state *state; /* Referenced: version and memtables live as long as the scan. Changed
+                                 under db->scan_mu, as the next two. */
+    uint64_t state_seq;       /* When the state was taken. */
+    uint64_t state_ns;
+    struct loam_scan *prev; /* Protected by db->scan_mu, as next. */
+    struct loam_scan *next;
     uint64_t seq;
     struct memtable_iter memtable_iters[IMMUTABLE_COUNT_MAX + 1];
     struct run_iter *run_iters; /* Owned array. */

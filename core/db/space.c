@@ -13,8 +13,7 @@
 
 enum { RESERVE_MIN_MIB = 16, LOOK_SHARE = 4 };
 
-/* Free bytes; UINT64_MAX when the file system does not tell. */
-static uint64_t free_bytes(struct loam_db *db)
+uint64_t space_free_bytes(struct loam_db *db)
 {
     uint64_t bytes = UINT64_MAX;
     return env_free_bytes(db->dir, &bytes, NULL) == LOAM_OK ? bytes : UINT64_MAX;
@@ -26,7 +25,7 @@ void space_init(struct loam_db *db)
     if (reserve == 0) {
         /* Room to flush one memtable; on a small disk an eighth, yet never less than a log and a
          * few tables need. */
-        uint64_t share = free_bytes(db) / 8;
+        uint64_t share = space_free_bytes(db) / 8;
         uint64_t least = RESERVE_MIN_MIB * MIB;
         share = share > least ? share : least;
         reserve = db->options.memtable_bytes < share ? db->options.memtable_bytes : share;
@@ -55,7 +54,7 @@ static bool look(struct loam_db *db, uint64_t bytes, uint64_t *free)
 {
     struct space *space = &db->space;
     uint64_t most = space->reserve * LOOK_SHARE;
-    *free = free_bytes(db);
+    *free = space_free_bytes(db);
     bool has_room = *free >= space->reserve && *free - space->reserve >= bytes;
     uint64_t left = 0;
     if (has_room) {
@@ -76,7 +75,7 @@ void space_refresh(struct loam_db *db)
 void space_explain(struct loam_db *db, struct loam_error *err)
 {
     size_t used = strlen(err->text);
-    uint64_t free = free_bytes(db);
+    uint64_t free = space_free_bytes(db);
     if (err->code == LOAM_NO_SPACE && free != UINT64_MAX) {
         (void)snprintf(err->text + used, sizeof(err->text) - used,
                        "; %" PRIu64 " bytes are free on the disk, reserve_bytes is %" PRIu64, free,

@@ -26,6 +26,8 @@ struct space {
 
 /* Settles the reserve, once the directory is open. */
 void space_init(struct loam_db *db);
+/* Free bytes; UINT64_MAX when the file system does not tell. */
+uint64_t space_free_bytes(struct loam_db *db);
 /* Looks at the disk now. Called by the flush thread now and then. */
 void space_refresh(struct loam_db *db);
 /* Adds to a NO_SPACE error what is free and what the reserve is. */

@@ -100,6 +100,12 @@ void host_reload(struct host *host)
     host_wake_all(host);
 }
 
+void host_log_level_set(struct host *host, int level)
+{
+    __atomic_store_n(&host->shared.log_level, level, __ATOMIC_RELEASE);
+    host_wake_all(host);
+}
+
 void host_tokens_changed(struct host *host)
 {
     (void)__atomic_add_fetch(&host->shared.token_epoch, 1, __ATOMIC_SEQ_CST);

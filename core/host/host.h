@@ -32,6 +32,7 @@ struct host_shared {
     uint32_t token_epoch;  /* Grows when a worker has changed the file of tokens. */
     int32_t stop_ms;       /* -1 while serving, else the deadline of the graceful stop. */
     uint32_t worker_count;
+    int32_t log_level;       /* 0 = as configured, else 1 debug .. 4 error: host_log_level_set(). */
     uint32_t question_count; /* Grows with every host_board_ask(). */
     double started_at_ms;    /* Since the Unix epoch. */
 };
@@ -47,6 +48,8 @@ const struct host_shared *host_shared(const struct host *host);
 void host_stop(struct host *host, int deadline_ms);
 /* Lets every worker load app.lua again. Thread: any */
 void host_reload(struct host *host);
+/* Lets every worker log from this level on. Thread: any */
+void host_log_level_set(struct host *host, int level);
 /* To be called after a bucket was made or dropped. Thread: any */
 void host_buckets_changed(struct host *host);
 

@@ -288,6 +288,7 @@ struct host_shared {
     uint32_t token_epoch;
     int32_t stop_ms;
     uint32_t worker_count;
+    int32_t log_level;
     uint32_t question_count;
     double started_at_ms;
 };
@@ -296,6 +297,7 @@ void host_close(struct host *host);
 const struct host_shared *host_shared(const struct host *host);
 void host_stop(struct host *host, int deadline_ms);
 void host_reload(struct host *host);
+void host_log_level_set(struct host *host, int level);
 void host_buckets_changed(struct host *host);
 void host_tokens_changed(struct host *host);
 void host_signals_block(void);

@@ -13,6 +13,9 @@ local log = {}
 local LEVELS = { debug = 0, info = 1, warn = 2, error = 3 }
 local NAMES = { [0] = "debug", "info", "warn", "error" }
 
+--- The levels, from the least one on.
+log.NAMES = { "debug", "info", "warn", "error" }
+
 local state = { level = LEVELS.info, format = "text", worker = 0, write = nil }
 
 local function write_to_stderr(line)

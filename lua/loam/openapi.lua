@@ -18,7 +18,8 @@ local GUARDED = { ["401"] = true, ["403"] = true }
 
 local IS_STATE = { health = true, readyz = true }
 
-local TAGS = { { "^/v1/kv", "keys" }, { "^/v1/mget", "keys" }, { "^/v1/batch", "keys" },
+local TAGS = { { "^/v1/kv", "keys" }, { "^/v1/explain", "keys" },
+  { "^/v1/mget", "keys" }, { "^/v1/batch", "keys" },
   { "^/v1/buckets", "buckets" }, { "^/blobs", "blobs" }, { "^/v1/admin", "administration" } }
 
 local function schema_of(param)

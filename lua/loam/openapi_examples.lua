@@ -11,6 +11,8 @@ local TOKEN = { id = "1f0c6f3a9d2e4b57", state = "valid", roles = list { "read" 
   buckets = list { "orders" }, prefixes = list {}, note = "reports",
   created_at_ms = 1735689600000, expires_at_ms = 1735776000000 }
 
+local HANDLE = { by = "scan", seq = 200000, age_s = 12.5, bytes = 0 }
+
 local function with(row, changes)
   local copy = {}
   for name, value in pairs(row) do
@@ -44,6 +46,16 @@ examples.by_route = {
     uptime_secs = 5, reasons = list {} } },
   livez = { answer = { status = "ok" } },
   readyz = { answer = { status = "ok", reasons = list {} } },
+  explain = { answer = { steps = list { { place = "memory", number = 7, outcome = "absent" },
+    { place = "table", run = 0, number = 5, outcome = "value", seq = 12, size = 3 } } } },
+  admin_files = { answer = { files = list { { name = "000000000005.sst", kind = "table",
+    bytes = 4553119, is_live = true } } } },
+  admin_handles = { answer = { handles = list { HANDLE } } },
+  admin_space = { answer = { total = 71663264, tables = 4553119, live = 4553119, garbage = 0,
+    wal = 67108864, unused = 0, free = 53687091200, reserve = 67108864,
+    pinned = list { HANDLE } } },
+  admin_log_level = { answer = { level = "info" } },
+  admin_log_level_set = { answer = { level = "debug" } },
   admin_flush = { answer = { flushed = true, seq = 14 } },
   admin_compact = { answer = { job = COMPACTION } },
   admin_jobs = { answer = { jobs = list { COMPACTION } } },

@@ -7,6 +7,7 @@ local openapi = require "loam.openapi"
 local routes = require "loam.routes"
 local schemas = require "loam.openapi_schemas"
 local served_store = require "spec.support.served"
+local tmpdir = require "spec.support.tmp"
 
 describe("loam.openapi", function()
   local document = json.decode(json.encode(openapi.document(routes.list, "1")))
@@ -105,7 +106,7 @@ describe("loam.openapi", function()
   end)
 
   it("tells the truth: real answers have only declared members, examples are taken", function()
-    local served = served_store.open()
+    local served = served_store.open { backups_dir = tmpdir() }
     local function call(name, method, target, body)
       local made = served:request { method = method, target = target, body = body }
       assert.is_true(made.status < 300, name .. made.status .. made.body)
@@ -131,11 +132,18 @@ describe("loam.openapi", function()
     for name, target in pairs { bucket_list = "/v1/buckets", bucket_get = "/v1/buckets/default",
       blob_list = "/blobs", health = "/health", livez = "/livez", readyz = "/readyz",
       admin_levels = "/v1/admin/levels", admin_config = "/v1/admin/config",
-      admin_jobs = "/v1/admin/jobs", admin_stats = "/v1/admin/stats" } do
+      admin_jobs = "/v1/admin/jobs", admin_stats = "/v1/admin/stats",
+      admin_files = "/v1/admin/files", admin_space = "/v1/admin/space",
+      admin_handles = "/v1/admin/handles", explain = "/v1/explain/default/users",
+      admin_log_level = "/v1/admin/log-level" } do
       call(name, "GET", target)
     end
     call("admin_flush", "POST", "/v1/admin/flush")
     call("admin_compact", "POST", "/v1/admin/compact")
+    call("admin_log_level_set", "PUT", "/v1/admin/log-level?level=debug")
+    call("admin_verify", "POST", "/v1/admin/verify?wait=1")
+    call("admin_backup", "POST", "/v1/admin/backup?name=day&wait=1")
+    call("admin_backups", "GET", "/v1/admin/backups/day")
     served:close()
   end)
 end)

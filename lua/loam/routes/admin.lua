@@ -3,6 +3,7 @@ local answer = require "loam.answer"
 local ffi = require "ffi"
 local jobs = require "loam.routes.jobs"
 local json = require "loam.json"
+local log = require "loam.log"
 local C = require "loam.native"
 local stats = require "loam.stats"
 
@@ -54,6 +55,29 @@ function admin.config(_, ctx)
   return answer.json(200, { options = ctx.config_rows() })
 end
 
+-- The level that the option log_level gave, until somebody changed it.
+local function level_of(ctx)
+  local number = ctx.host and C.host_shared(ctx.host).log_level or 0
+  return log.NAMES[number] or ctx.config.log_level
+end
+
+function admin.log_level(_, ctx)
+  return answer.json(200, { level = level_of(ctx) })
+end
+
+function admin.set_log_level(req, ctx)
+  local level = req.args.level
+  if not level then
+    answer.refuse(req, "level is missing: one of %s", table.concat(log.NAMES, ", "))
+  end
+  for number, name in ipairs(log.NAMES) do
+    if name == level and ctx.host then
+      C.host_log_level_set(ctx.host, number)
+    end
+  end
+  return answer.json(200, { level = level })
+end
+
 -- ---- Work ----
 
 function admin.flush(req, ctx)
@@ -81,6 +105,14 @@ admin.routes = {
   { name = "admin_config", method = "GET", path = "/v1/admin/config", role = "admin", params = {},
     handler = admin.config, summary = "Every option with value, unit and source.",
     answers = { [200] = "{options}." } },
+  { name = "admin_log_level", method = "GET", path = "/v1/admin/log-level", role = "admin",
+    params = {}, handler = admin.log_level, summary = "The least level of log lines.",
+    answers = { [200] = "{level}." } },
+  { name = "admin_log_level_set", method = "PUT", path = "/v1/admin/log-level", role = "admin",
+    params = { { name = "level", type = "string", values = log.NAMES, summary = "The new one." } },
+    handler = admin.set_log_level,
+    summary = "Changes the least level of log lines in all workers, until the server ends.",
+    answers = { [200] = "{level}." } },
   { name = "admin_flush", method = "POST", path = "/v1/admin/flush", role = "admin",
     params = { WAIT },
     handler = admin.flush, summary = "Writes the memtable to tables; answers when it is done.",

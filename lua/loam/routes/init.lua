@@ -8,7 +8,7 @@ local openapi = require "loam.openapi"
 
 local routes = {}
 local FILES = { "kv", "scan", "many", "buckets", "blobs", "health", "admin",
-  "jobs", "tools", "calls", "tokens" }
+  "jobs", "tools", "look", "calls", "tokens" }
 
 local list = {}
 for _, file in ipairs(FILES) do
