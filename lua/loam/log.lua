@@ -33,6 +33,12 @@ function log.configure(options)
   state.write = options.write or state.write
 end
 
+--- Takes the level that somebody has set while the server runs: a number of log.NAMES, 0 = none.
+---@param shared ffi.cdata*  what host_shared() gives
+function log.follow(shared)
+  log.configure { level = log.NAMES[shared.log_level] }
+end
+
 --- Returns the text with control bytes, and bytes that are not UTF-8, as escapes.
 ---@param text string
 ---@return string

@@ -152,7 +152,7 @@ end
 local function wait_for_end(self)
   while true do
     local signal = C.host_signal_wait(self.host, -1)
-    log.configure { level = log.NAMES[C.host_shared(self.host).log_level] }
+    log.follow(C.host_shared(self.host))
     if signal == SIGHUP then
       log.info("reload")
       if self.tls then

@@ -167,10 +167,7 @@ local function on_wake(worker)
   worker.commits:take_tasks()
   worker.calls:answer()
   local shared = worker.shared
-  if shared.log_level ~= worker.log_level then
-    worker.log_level = shared.log_level
-    log.configure { level = log.NAMES[worker.log_level] }
-  end
+  log.follow(shared)
   if shared.reload_count ~= worker.reload_count then
     worker.reload_count = shared.reload_count
     guards.reload(worker)
@@ -326,7 +323,6 @@ local function open(handle_of_worker)
     log_lines = ffi.new("loam_log_line[?]", LOG_LINES),
   }
   worker.reload_count = worker.shared.reload_count
-  worker.log_level = worker.shared.log_level
   log.configure { level = worker.config.log_level, format = worker.config.log_format,
     worker = worker.index }
   metrics.use(host, worker.index)
