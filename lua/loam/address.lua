@@ -41,4 +41,15 @@ function address.admitted_hosts(parsed, extra)
   return names
 end
 
+--- Names that Host may have, and origins, as host_admit() wants them.
+---@param names string[]
+---@return string
+function address.names_text(names)
+  local parts = {}
+  for at, name in ipairs(names) do
+    parts[at] = name:lower() .. "\0"
+  end
+  return table.concat(parts)
+end
+
 return address

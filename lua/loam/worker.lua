@@ -3,6 +3,7 @@
 -- core/host/workers.c calls this module with a `struct host_worker` in a fresh lua_State of a fresh
 -- thread. It returns when it was told to stop and nothing is left to do; what it raises is the
 -- worker's failure. C never calls in: every turn asks http_poll() for a batch and goes through it.
+local address = require "loam.address"
 local answer = require "loam.answer"
 local app = require "loam.app"
 local app_loader = require "loam.app_loader"
@@ -292,15 +293,6 @@ local function make_context(worker)
   }
 end
 
--- The names that Host may have, and the origins, as host_admit() wants them.
-local function names_text(hosts)
-  local parts = {}
-  for at, name in ipairs(hosts) do
-    parts[at] = name:lower() .. "\0"
-  end
-  return table.concat(parts)
-end
-
 local function read_config(handle_of_worker)
   local size = ffi.new("size_t[1]")
   local text = C.host_worker_config(handle_of_worker, size)
@@ -319,7 +311,7 @@ local function open(handle_of_worker)
     shared = C.host_shared(host),
     config = given.values,
     config_rows = given.rows,
-    names = names_text(given.hosts),
+    names = address.names_text(given.hosts),
     log_lines = ffi.new("loam_log_line[?]", LOG_LINES),
   }
   worker.reload_count = worker.shared.reload_count
