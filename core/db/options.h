@@ -5,9 +5,11 @@
 
 #include "base/status.h"
 
+/* ffi: begin */
 /* Errors: INVALID with the option's name, limits and value. */
 NODISCARD int options_check(const struct loam_options *options, struct loam_error *err);
 /* Replaces automatic values by what they mean here. */
 void options_settle(struct loam_options *options);
+/* ffi: end */
 
 #endif
