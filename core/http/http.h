@@ -189,6 +189,19 @@ const struct http_counters *http_worker_counters(const struct http_worker *worke
 /* Eight hex digits that begin the worker's request ids; valid until http_worker_close(). */
 const char *http_worker_prefix(const struct http_worker *worker);
 
+enum { HTTP_REFUSALS_KEPT = 32 };
+
+/* A request that was answered without a handler: malformed, above a limit, too slow. */
+struct http_refused {
+    double serial; /* Of its id, behind http_worker_prefix(). */
+    int status;
+    const char *reason; /* Static. */
+    char peer[64];
+};
+
+/* Takes the oldest of the last HTTP_REFUSALS_KEPT refused requests. Returns 1, or 0 for none. */
+int http_worker_refused(struct http_worker *worker, struct http_refused *out);
+
 /* One TIMER event after delay_ms. Returns its id (> 0), or LOAM_NO_MEMORY. */
 double http_timer_start(struct http_worker *worker, int delay_ms);
 /* LOAM_NOT_FOUND when it fired or was stopped already. */

@@ -82,6 +82,7 @@ void http_conn_refuse(struct http_conn *conn, const struct http_failure *failure
         http_conn_lose(conn);
         return;
     }
+    http_refusal_keep(worker, failure, &conn->address);
     http_conn_promote(conn);
 }
 

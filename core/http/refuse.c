@@ -64,3 +64,30 @@ bool http_refusal_write(struct http_worker *worker,
     return http_head_write(worker, out, &options, (size_t)size) &&
            (is_head || http_buffer_append(&worker->pool, out, body, (size_t)size));
 }
+
+/* ---- What was refused, for logs ---- */
+
+void http_refusal_keep(struct http_worker *worker,
+                       const struct http_failure *failure,
+                       const struct sockaddr_storage *address)
+{
+    struct http_refusals *kept = &worker->refusals;
+    struct http_refused *row = &kept->rows[kept->next];
+    row->serial = worker->serial;
+    row->status = failure->status;
+    row->reason = failure->reason;
+    (void)http_address_write(address, row->peer, sizeof(row->peer));
+    kept->next = (kept->next + 1) % HTTP_REFUSALS_KEPT;
+    kept->count += kept->count < HTTP_REFUSALS_KEPT;
+}
+
+int http_worker_refused(struct http_worker *worker, struct http_refused *out)
+{
+    struct http_refusals *kept = &worker->refusals;
+    if (kept->count == 0) {
+        return 0;
+    }
+    *out = kept->rows[(kept->next + HTTP_REFUSALS_KEPT - kept->count) % HTTP_REFUSALS_KEPT];
+    kept->count--;
+    return 1;
+}

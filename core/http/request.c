@@ -50,6 +50,22 @@ int http_request_id(const struct http_request *request,
     return snprintf(text, size, "%s-%.0f", exchange->worker->prefix, request->serial);
 }
 
+int http_address_write(const struct sockaddr_storage *address, char *text, size_t size)
+{
+    char host[INET6_ADDRSTRLEN] = "";
+    if (address->ss_family == AF_INET) {
+        const struct sockaddr_in *in = (const struct sockaddr_in *)(const void *)address;
+        (void)inet_ntop(AF_INET, &in->sin_addr, host, sizeof(host));
+        return snprintf(text, size, "%s:%d", host, ntohs(in->sin_port));
+    }
+    if (address->ss_family == AF_INET6) {
+        const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)(const void *)address;
+        (void)inet_ntop(AF_INET6, &in6->sin6_addr, host, sizeof(host));
+        return snprintf(text, size, "[%s]:%d", host, ntohs(in6->sin6_port));
+    }
+    return snprintf(text, size, "unix");
+}
+
 int http_request_peer(const struct http_request *request,
                       uint32_t generation,
                       char *text,
@@ -65,19 +81,7 @@ int http_request_peer(const struct http_request *request,
     if (exchange->conn == NULL) {
         return LOAM_CANCELLED;
     }
-    char host[INET6_ADDRSTRLEN] = "";
-    const struct sockaddr_storage *address = &exchange->conn->address;
-    if (address->ss_family == AF_INET) {
-        const struct sockaddr_in *in = (const struct sockaddr_in *)(const void *)address;
-        (void)inet_ntop(AF_INET, &in->sin_addr, host, sizeof(host));
-        return snprintf(text, size, "%s:%d", host, ntohs(in->sin_port));
-    }
-    if (address->ss_family == AF_INET6) {
-        const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)(const void *)address;
-        (void)inet_ntop(AF_INET6, &in6->sin6_addr, host, sizeof(host));
-        return snprintf(text, size, "[%s]:%d", host, ntohs(in6->sin6_port));
-    }
-    return snprintf(text, size, "unix");
+    return http_address_write(&exchange->conn->address, text, size);
 }
 
 /* ---- Bodies ---- */

@@ -35,6 +35,13 @@ struct http_timers {
     struct http_timer *free;
 };
 
+/* Refused requests that nobody took yet: a ring, the oldest give way. */
+struct http_refusals {
+    struct http_refused rows[HTTP_REFUSALS_KEPT];
+    uint32_t count;
+    uint32_t next; /* The place of the next one. */
+};
+
 struct http_worker {
     /* Constant after open. */
     struct http_limits limits;
@@ -75,6 +82,7 @@ struct http_worker {
     bool is_drained; /* DRAINED was queued. */
     uint64_t drain_at_ns;
     struct http_counters counters;
+    struct http_refusals refusals;
 
     /* The last header block that was checked: most handlers use one over and over. */
     size_t block_size;
@@ -126,6 +134,16 @@ bool http_refusal_write(struct http_worker *worker,
                         const struct http_failure *failure,
                         double limit_value,
                         bool is_head);
+
+/* Keeps for http_worker_refused() what was refused last, and whom. */
+void http_refusal_keep(struct http_worker *worker,
+                       const struct http_failure *failure,
+                       const struct sockaddr_storage *address);
+
+/* ---- request.c ---- */
+
+/* Writes "host:port", or "unix", into text of at least 64 bytes. Returns its length. */
+int http_address_write(const struct sockaddr_storage *address, char *text, size_t size);
 
 /* ---- response.c ---- */
 

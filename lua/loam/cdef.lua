@@ -259,6 +259,14 @@ void http_worker_wake(struct http_worker *worker);
 int http_worker_drain(struct http_worker *worker, int deadline_ms);
 const struct http_counters *http_worker_counters(const struct http_worker *worker);
 const char *http_worker_prefix(const struct http_worker *worker);
+enum { HTTP_REFUSALS_KEPT = 32 };
+struct http_refused {
+    double serial;
+    int status;
+    const char *reason;
+    char peer[64];
+};
+int http_worker_refused(struct http_worker *worker, struct http_refused *out);
 double http_timer_start(struct http_worker *worker, int delay_ms);
 int http_timer_stop(struct http_worker *worker, double id);
 int http_fd_add(struct http_worker *worker, int fd, double id);

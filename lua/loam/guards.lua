@@ -63,6 +63,7 @@ end
 --- Writes what the turn of the poll loop has added to the logs.
 function guards.flush(worker)
   if worker.notes then
+    worker.notes:take_refused(worker.http)
     worker.notes:flush()
   end
 end

@@ -8,12 +8,14 @@
 -- Control bytes are escaped, so one request is one line. The audit log has every call of routes of
 -- the roles admin, deploy and exec and every refusal; the access log has every request, or one in N
 -- and all that fail or are slow. Thread: the worker's.
+local ffi = require "ffi"
 local json = require "loam.json"
 local line_file = require "loam.line_file"
 local log = require "loam.log"
 local C = require "loam.native"
 
 local notes = {}
+local refused = ffi.new("struct http_refused")
 local methods = {}
 local metatable = { __name = "notes", __index = methods }
 local AUDITED = { admin = true, deploy = true, exec = true }
@@ -99,14 +101,19 @@ local function access_row(req, route, status, seconds, bytes)
   }
 end
 
--- The common log format, in UTC.
+-- As the common log format has it, in UTC.
+local function clock_text(ms)
+  local now = os.date("!*t", math.floor(ms / 1000))
+  return ("%02d/%s/%d:%02d:%02d:%02d +0000"):format(now.day, MONTHS[now.month], now.year, now.hour,
+    now.min, now.sec)
+end
+
 local function common_line(req, status, bytes)
   local noted = req.noted
-  local now = os.date("!*t", math.floor(C.host_now_ms() / 1000))
   local target = log.escape(noted.target):gsub('"', "%%22")
-  return ('%s - %s [%02d/%s/%d:%02d:%02d:%02d +0000] "%s %s HTTP/1.1" %d %s'):format(
-    noted.peer:match("^(.*):%d+$") or noted.peer, req.grant and req.grant.id or "-", now.day,
-    MONTHS[now.month], now.year, now.hour, now.min, now.sec, req.method, target, status,
+  return ('%s - %s [%s] "%s %s HTTP/1.1" %d %s'):format(
+    noted.peer:match("^(.*):%d+$") or noted.peer, req.grant and req.grant.id or "-",
+    clock_text(C.host_now_ms()), req.method, target, status,
     bytes and ("%.0f"):format(bytes) or "-")
 end
 
@@ -149,6 +156,27 @@ function methods:finish(req, route, status, seconds, bytes)
   end
   if is_slow then
     warn_slow(req, route, status, seconds)
+  end
+end
+
+-- The access line of a request that core/http refused: what it asked for was never understood.
+local function refused_line(self, prefix, row)
+  local now_ms = C.host_now_ms()
+  local peer = ffi.string(row.peer)
+  if self._format == "common" then
+    return ('%s - - [%s] "-" %d -'):format(peer:match("^(.*):%d+$") or peer, clock_text(now_ms),
+      row.status)
+  end
+  return json.encode { time = now_text(now_ms), request_id = ("%s-%.0f"):format(prefix, row.serial),
+    peer = peer, route = "none", status = row.status, why = ffi.string(row.reason) }
+end
+
+--- Writes down what core/http has refused since the last time, sampled like all others.
+function methods:take_refused(http)
+  while self._access and C.http_worker_refused(http, refused) == 1 do
+    if is_next(self) then
+      self._access:add(refused_line(self, ffi.string(C.http_worker_prefix(http)), refused))
+    end
   end
 end
 

@@ -347,6 +347,24 @@ describe("loam serve, guarded", function()
       assert.is_nil(all:find("Bearer", 1, true))
     end)
 
+    it("have a line per request that was never understood", function()
+      for format, pattern in pairs { json = '"peer":"127%.0%.0%.1:%d+","request_id":"%x+%-%d+",'
+        .. '"route":"none","status":400,.*"why":"malformed header name"}\n$',
+        common = '^127%.0%.0%.1 %- %- %[%d+/%a+/%d+:%d+:%d+:%d+ %+0000%] "%-" 400 %-\n$' } do
+        local path = tmpdir() .. "/access"
+        local s = start { flags = ("--access-log %s --access-log-format %s"):format(path, format) }
+        local connection = s:connect()
+        assert(connection:send("GET / HTTP/1.1\r\nHost: a\r\nB\1ad: secret\r\n\r\n"))
+        assert.equal(400, server.read_answer(connection).status)
+        connection:close()
+        server.wait_for("the line", function() return read(path) ~= "" end)
+
+        assert.matches(pattern, read(path))
+        assert.is_nil(read(path):find("secret", 1, true))
+        assert.equal(0, s:stop())
+      end
+    end)
+
     it("take one request in N, and all that are slow", function()
       local dir = tmpdir()
       local s = start { flags = ("--access-log %s/access --access-log-format common "
