@@ -47,8 +47,8 @@ function answer.json(status, value, headers)
   return answer.new(status, json.encode(value) .. "\n", headers)
 end
 
---- An answer whose body comes in pieces: stream(write) calls write(text) and returns. write() waits
---- while the client is slow and raises when it is gone. finish(), when given, is called at the
+--- An answer whose body comes in pieces: stream(write) calls write(text), or write(bytes, size) for
+--- C memory, and returns. write() waits while the client is slow and raises when it is gone. finish(), when given, is called at the
 --- end, however that came.
 function answer.stream(status, headers, stream, finish)
   local made = answer.new(status, nil, headers)

@@ -57,19 +57,22 @@ local function send_whole(req, made)
   return made.status
 end
 
--- Returns the write function of a stream.
+-- Returns the write function of a stream. It takes a string, or bytes in C memory and their number:
+-- what only passes through becomes no Lua string.
 local function writer(req)
   local p, generation = req._p, req._generation
   req.bytes_sent = 0
-  return function(text)
-    if type(text) ~= "string" then
-      error("write takes a string, got " .. type(text), 2)
-    elseif text == "" then
+  return function(bytes, size)
+    if not size and type(bytes) ~= "string" then
+      error("write takes a string, got " .. type(bytes), 2)
+    end
+    size = tonumber(size or #bytes)
+    if size == 0 then
       return
     end
     scheduler.check()
-    req.bytes_sent = req.bytes_sent + #text
-    local code = C.http_respond_write(p, generation, text, #text)
+    req.bytes_sent = req.bytes_sent + size
+    local code = C.http_respond_write(p, generation, bytes, size)
     while code == 0 do
       local slot = p.slot
       waiting[slot] = scheduler.current()

@@ -71,7 +71,9 @@ function methods:request(values)
   assert(answer.is(made))
   if made.stream then
     local parts = {}
-    made.stream(function(text) parts[#parts + 1] = text end)
+    made.stream(function(bytes, size)
+      parts[#parts + 1] = size and ffi.string(bytes, size) or bytes
+    end)
     made.body = table.concat(parts)
   end
   if made.finish then

@@ -103,7 +103,7 @@ function scan.writer(write, flags)
     buffer.size = 0
     local first = is_first and C.HOST_ROWS_FIRST or 0
     assert(C.host_json_rows(buffer, block, 0, take, flags + first) == 0, "out of memory")
-    write(ffi.string(buffer.data, buffer.size))
+    write(buffer.data, buffer.size)
   end
 end
 

@@ -59,15 +59,17 @@ local function fill(path, fillers)
   assert(db:close())
 end
 
--- Compacts again and again in the background; returns what ends that.
+-- Compacts again and again in the background; returns what ends that, and waits for the end of the
+-- last one: the next step is not to pay for it.
 local function keep_compacting(server)
-  local line = ("while curl -sf -X POST '%s/v1/admin/compact?wait=1' >/dev/null 2>&1; do :; done "
-    .. "& echo $!"):format(server:url())
-  local pipe = io.popen(line)
+  local once = ("curl -sf -X POST '%s/v1/admin/compact?wait=1' >/dev/null 2>&1"):format(
+    server:url())
+  local pipe = io.popen(("while %s; do :; done & echo $!"):format(once))
   local pid = tonumber(pipe:read("*l"))
   pipe:close()
   return function()
     driver.shell(("kill %d"):format(pid))
+    driver.shell(once)
   end
 end
 
