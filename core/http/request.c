@@ -2,7 +2,9 @@
 /* request.c - the calls of http.h that look at a request or steer its body. Thread: owner. */
 #include <arpa/inet.h>
 #include <stdio.h>
+#include <string.h>
 
+#include "base/check.h"
 #include "base/status.h"
 #include "http/chars.h"
 #include "http/worker.h"
@@ -47,7 +49,21 @@ int http_request_id(const struct http_request *request,
         return LOAM_INVALID;
     }
     const struct http_exchange *exchange = (const struct http_exchange *)(const void *)request;
-    return snprintf(text, size, "%s-%.0f", exchange->worker->prefix, request->serial);
+    char digits[20];
+    size_t at = sizeof(digits);
+    uint64_t serial = (uint64_t)request->serial;
+    do { /* printf() of a double takes a tenth of the time of an answer 404. */
+        digits[--at] = (char)('0' + serial % 10);
+        serial /= 10;
+    } while (serial > 0);
+    size_t prefix_size = strlen(exchange->worker->prefix);
+    size_t digits_size = sizeof(digits) - at;
+    POST(prefix_size + 1 + digits_size < size);
+    memcpy(text, exchange->worker->prefix, prefix_size);
+    text[prefix_size] = '-';
+    memcpy(text + prefix_size + 1, digits + at, digits_size);
+    text[prefix_size + 1 + digits_size] = '\0';
+    return (int)(prefix_size + 1 + digits_size);
 }
 
 int http_address_write(const struct sockaddr_storage *address, char *text, size_t size)

@@ -190,8 +190,9 @@ local function print_rows(rows)
     row.goal, row.reached = verdict(row)
     local ratios = row.ratio and ("%7.2f %8.2f  %-15s"):format(row.ratio, row.cpu_ratio, row.peer)
       or ("%7s %8s  %-15s"):format("", "", "")
-    print((("%-27s %9.0f %8.2f %8.3f %8.3f %s %-14s %s"):format(row.name, row.rate, row.cpu_us,
-      row.p50_ms, row.p99_ms, ratios, row.goal or "",
+    local p99 = row.p99_ms and ("%8.3f"):format(row.p99_ms) or ("%8s"):format("-")
+    print((("%-27s %9.0f %8.2f %8.3f %s %s %-14s %s"):format(row.name, row.rate, row.cpu_us,
+      row.p50_ms, p99, ratios, row.goal or "",
       row.reached or ""):gsub("%s+$", "")))
   end
 end

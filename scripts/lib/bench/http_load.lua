@@ -76,8 +76,9 @@ function load.wrk(given)
   elseif tonumber(errors) > 0 then
     error(("%s of %s answers of %s were errors"):format(errors, count, given.url), 0)
   end
+  -- wrk answers 0 for a percentile that it cannot tell, as happens when requests are pipelined.
   return { count = tonumber(count), seconds = tonumber(microseconds) / 1e6,
-    p50_ms = tonumber(p50) / 1000, p99_ms = tonumber(p99) / 1000 }
+    p50_ms = tonumber(p50) / 1000, p99_ms = tonumber(p99) > 0 and tonumber(p99) / 1000 or nil }
 end
 
 --- Sends GETs evenly at a rate, whatever the server does; latencies count from when each request

@@ -122,6 +122,9 @@ describe("http.worker", function()
     client:expect("200 OK")
 
     assert.equal(ffi.string(lib.http_worker_prefix(server.worker)) .. "-1", ffi.string(id))
+    client:send(GET:rep(11))
+    server:until_requests(12)
+    assert.equal(ffi.string(lib.http_worker_prefix(server.worker)) .. "-12", ffi.string(id))
     assert.matches("^127%.0%.0%.1:%d+$", ffi.string(peer))
   end)
 
