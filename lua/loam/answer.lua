@@ -48,8 +48,8 @@ function answer.json(status, value, headers)
 end
 
 --- An answer whose body comes in pieces: stream(write) calls write(text), or write(bytes, size) for
---- C memory, and returns. write() waits while the client is slow and raises when it is gone. finish(), when given, is called at the
---- end, however that came.
+--- C memory, and returns. write() waits while the client is slow and raises when it is gone.
+--- finish(), when given, is called at the end, however that came.
 function answer.stream(status, headers, stream, finish)
   local made = answer.new(status, nil, headers)
   made.stream, made.finish = stream, finish
