@@ -255,6 +255,20 @@ static void remove_own(struct repair *repair)
     }
 }
 
+/* Writes CURRENT. A failure may come before or behind the rename, and only before it may the rest
+ * be undone. */
+static int switch_to(struct repair *repair, uint64_t number, struct loam_error *err)
+{
+    int rc = current_write(repair->dir, number, err);
+    repair->is_switched = true;
+    if (rc != LOAM_OK) {
+        uint64_t present = 0;
+        int seen = current_read(repair->dir, &present, NULL);
+        repair->is_switched = seen == LOAM_OK ? present == number : seen != LOAM_NOT_FOUND;
+    }
+    return rc;
+}
+
 int repair_install(struct repair *repair, struct loam_error *err)
 {
     uint64_t number = repair->next_file++;
@@ -268,8 +282,7 @@ int repair_install(struct repair *repair, struct loam_error *err)
     if (repair->lost != NULL) {
         TRY(env_dir_sync(repair->lost, err));
     }
-    repair->is_switched = true;
-    TRY(current_write(repair->dir, number, err));
+    TRY(switch_to(repair, number, err));
     TRY(each_leftover(repair, number, true, err));
     remove_own(repair);
     return env_dir_sync(repair->dir, err);

@@ -23,7 +23,7 @@ describe("kv.work", function()
   it("tells how far a backup is, and undoes it when told so", function()
     local seen = {}
     local made, failure, code = db:backup(dir .. "/backup", {
-      bytes_per_second = 50000,
+      bytes_per_second = 5000,
       on_progress = function(info)
         seen[#seen + 1] = info
         return false
@@ -89,7 +89,7 @@ describe("kv.work", function()
 
   it("passes on what on_progress raises, after the call was ended", function()
     local ok, problem = pcall(db.backup, db, dir .. "/backup", {
-      bytes_per_second = 50000,
+      bytes_per_second = 5000,
       on_progress = function() error("no more", 0) end,
     })
 

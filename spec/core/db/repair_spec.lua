@@ -271,6 +271,33 @@ describe("db.repair", function()
     end
   end)
 
+  it("leaves the store as it was when an operation fails before the switch", function()
+    local whole = made("killed")
+    local table_name = names(whole, "%.sst$")[1]
+    assert(whole:flip("/db", table_name, 300))
+    -- What a store never reads does not count.
+    local function list()
+      return (whole:list("/db"):gsub("LOCK [^\n]*\n", ""):gsub("CURRENT%.tmp [^\n]*\n", ""))
+    end
+    local before = list()
+    local current = whole:read_file("/db", "CURRENT")
+    local n, failures = 0, 0
+    repeat
+      assert(whole:copy_dir("/db", "/keep"))
+      whole:fail { kind = "any", after = n, errno = n % 2 == 0 and 28 or 5 }
+      local report = admin.repair(whole._p, "/db")
+      local is_hit = whole:hits() > 0
+      whole:clear()
+      if not report and whole:read_file("/db", "CURRENT") == current then
+        failures = failures + 1
+        assert.equal(before, list(), "operation " .. n)
+      end
+      assert(whole:copy_dir("/keep", "/db"))
+      n = n + 1
+    until not is_hit
+    assert.is_true(failures > 3, failures .. " failures")
+  end)
+
   it("can be cut at every operation and repeated #crash", function()
     for _, mode in ipairs { "lose", "random" } do
       local n, has_finished = 0, false

@@ -9,7 +9,7 @@ local lib = require "spec.support.lib"
 local socket = require "socket"
 local store = require "spec.support.db"
 
-local SLOW = 1000 -- Bytes per second: such a job lasts until it is cancelled.
+local SLOW = 1 -- Bytes per second: such a job lasts until it is cancelled.
 local FAST = ffi.new("loam_backup_options", { incremental = true })
 
 local function filled(options)
