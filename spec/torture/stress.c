@@ -210,6 +210,54 @@ static void work_background(struct worker *worker)
     }
 }
 
+/* Long calls of which several threads start the same one; BUSY is an answer. */
+static void start_jobs(struct worker *worker)
+{
+    loam_db *db = worker->stress->db;
+    loam_error err = {0};
+    uint64_t job = 0;
+    char path[512];
+    (void)snprintf(path, sizeof(path), "%s-backup", loam_path(db));
+    int rc = LOAM_OK;
+    switch (next_random(worker, 4)) {
+    case 0:
+        rc = loam_scrub(db, 0, &job, &err);
+        break;
+    case 1:
+        rc = loam_check_start(db, &job, &err);
+        break;
+    case 2:
+        rc = loam_backup_start(db, path, NULL, &job, &err);
+        break;
+    default:
+        rc = loam_backup_verify_start(db, path, 0, &job, &err);
+    }
+    if (rc != LOAM_OK && rc != LOAM_BUSY) {
+        die("a job does not start", &err);
+    }
+    if (rc == LOAM_OK && next_random(worker, 2) == 0) {
+        (void)loam_job_cancel(db, job, NULL);
+    }
+}
+
+static void look_around(struct worker *worker)
+{
+    loam_db *db = worker->stress->db;
+    loam_error err = {0};
+    loam_handle_info handles[8];
+    loam_file_info files[8];
+    loam_explain_step steps[8];
+    loam_space_info space;
+    loam_slice key = {.data = "a", .size = 1};
+    size_t count = 0;
+    (void)loam_handles(db, handles, 8);
+    must("explain", loam_explain(db, LOAM_BUCKET_DEFAULT, &key, steps, 8, &count, &err), &err);
+    if (next_random(worker, 20) == 0) {
+        must("files", loam_files(db, files, 8, &count, &err), &err);
+        must("space", loam_space(db, &space, &err), &err);
+    }
+}
+
 static void work_looking(struct worker *worker)
 {
     static const char *const NAMES[] = {"text/plain", "text/html", "image/png"};
@@ -239,7 +287,9 @@ static void work_looking(struct worker *worker)
     if (strcmp(loam_content_type_name(db, id), name) != 0) {
         die("a content type has another's name", NULL);
     }
+    look_around(worker);
     if (next_random(worker, 50) == 0) {
+        start_jobs(worker);
         loam_buffer report = {0};
         must("check", loam_check(db, &report, &err), &err);
         loam_buffer_free(&report);
