@@ -86,6 +86,7 @@ end
 --- Closes the store. Raises when something of it is still open.
 function methods:close()
   self.store = nil
+  jit.flush() -- Compiled code may hold closures.
   collectgarbage()
   collectgarbage()
   local err = ffi.new("loam_error")
