@@ -179,6 +179,16 @@ loam_open(const char *path, const loam_options *options, loam_db **out, loam_err
  */
 int loam_close(loam_db *db, loam_error *err);
 
+/*
+ * Ends the work of a store that other threads still use, so that they can be joined before
+ * loam_close(): the threads of the store stop, and every call that waits returns, with CLOSED where
+ * it was not done. From then on writes, flushes, syncs, jobs, copies, bucket changes, scans,
+ * snapshots and completion queues that would be new answer CLOSED; submitted writes are completed.
+ * Handles stay valid until loam_close(), and point reads and open scans go on. Thread: any, one
+ * caller
+ */
+void loam_shutdown(loam_db *db);
+
 /* Removes every file of a closed store, only names that Loam makes, and the directory when it is
  * then empty. Thread: any */
 LOAM_NODISCARD int loam_destroy(const char *path, loam_error *err);

@@ -93,6 +93,7 @@ void loam_options_init(loam_options *options);
     int
 loam_open(const char *path, const loam_options *options, loam_db **out, loam_error *err);
 int loam_close(loam_db *db, loam_error *err);
+void loam_shutdown(loam_db *db);
     int loam_destroy(const char *path, loam_error *err);
 const char *loam_path(const loam_db *db);
 enum { LOAM_BUCKET_DEFAULT = 1 };

@@ -103,6 +103,10 @@ static int flush_wait(struct loam_db *db, struct loam_error *err)
             err->code = rc;
             break;
         }
+        if (db->is_closing) {
+            rc = fail(err, LOAM_CLOSED, "the store is shut down");
+            break;
+        }
         cond_wait(&db->progress, &db->mu);
     }
     mutex_unlock(&db->mu);

@@ -160,6 +160,9 @@ static void pass_lead(struct commit *commit) REQUIRES(commit->mu)
         }
     }
     commit->has_leader = false;
+    if (UNLIKELY(commit->has_settler)) {
+        cond_signal(&commit->settled);
+    }
     if (commit->head != NULL) {
         cond_signal(&commit->thread_wake);
     }
@@ -178,6 +181,10 @@ static void lead(struct loam_db *db, const struct ticket *own) NO_THREAD_CHECK
         mutex_lock(&commit->mu);
         wake_group(first);
         expire(commit);
+        commit->turn++;
+        if (UNLIKELY(commit->has_settler)) {
+            cond_signal(&commit->settled);
+        }
     }
     commit->group_began_ns = 0;
     pass_lead(commit);
@@ -233,10 +240,26 @@ void commit_enqueue(struct loam_db *db, struct ticket *ticket)
     mutex_lock(&db->commit.mu);
     expire(&db->commit);
     enqueue(&db->commit, ticket);
-    if (!db->commit.has_leader) {
+    if (!db->commit.has_leader && db->commit.is_stopping) {
+        db->commit.has_leader = true; /* The thread may be gone; the ticket is refused. */
+        lead(db, NULL);
+    } else if (!db->commit.has_leader) {
         cond_signal(&db->commit.thread_wake);
     }
     mutex_unlock(&db->commit.mu);
+}
+
+void commit_settle(struct loam_db *db)
+{
+    struct commit *commit = &db->commit;
+    mutex_lock(&commit->mu);
+    uint64_t turn = commit->turn;
+    commit->has_settler = true;
+    while (commit->has_leader && commit->turn == turn) {
+        cond_wait(&commit->settled, &commit->mu);
+    }
+    commit->has_settler = false;
+    mutex_unlock(&commit->mu);
 }
 
 bool commit_is_idle(struct loam_db *db)

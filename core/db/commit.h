@@ -54,6 +54,9 @@ struct ticket {
 struct commit {
     struct loam_mutex mu;
     struct loam_cond thread_wake PROTECTED_BY(mu);
+    struct loam_cond settled PROTECTED_BY(mu); /* A group is done, and somebody waits for that. */
+    bool has_settler PROTECTED_BY(mu);
+    uint64_t turn PROTECTED_BY(mu); /* Groups done. */
     struct ticket *head PROTECTED_BY(mu);
     struct ticket *tail PROTECTED_BY(mu);
     bool has_leader PROTECTED_BY(mu);
@@ -93,6 +96,8 @@ bool commit_is_idle(struct loam_db *db);
 void *commit_thread_run(void *argument);
 /* The commit thread will try to begin another log, so that the store recovers without a write. */
 void commit_probe_later(struct loam_db *db);
+/* Waits until no group is on its way that was begun before. */
+void commit_settle(struct loam_db *db);
 /* Makes the thread leave once the queue is empty. */
 void commit_stop(struct loam_db *db);
 /* Fills durability and deadline of a ticket from options (NULL = defaults). Errors: INVALID. */

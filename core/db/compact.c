@@ -345,7 +345,9 @@ int loam_compact(loam_db *db, uint64_t *job, loam_error *err)
     TRY(loam_flush(db, err));
     mutex_lock(&db->mu);
     int rc = LOAM_OK;
-    if (db->full_compaction_job != 0) {
+    if (db->is_closing) {
+        rc = fail(err, LOAM_CLOSED, "the store is shut down");
+    } else if (db->full_compaction_job != 0) {
         *job = db->full_compaction_job; /* One that has not begun takes this wish too. */
     } else {
         struct version *version = version_set_current(db->versions);

@@ -21,6 +21,7 @@ struct loam_completions {
 
 int loam_completions_open(loam_db *db, loam_completions **out, loam_error *err)
 {
+    TRY(db_check_open(db, err));
     struct loam_completions *queue = mem_zalloc(1, sizeof(*queue));
     if (queue == NULL) {
         return mem_fail(err, sizeof(*queue));

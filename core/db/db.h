@@ -109,7 +109,8 @@ struct loam_db {
     _Atomic uint64_t durable_seq;
     _Atomic bool is_paced; /* Flush or compaction may be behind: writers ask pace(). A hint. */
     _Atomic bool
-        is_read_only; /* Poisoned, or opened read-only: writes are refused. Never goes back. */
+        is_read_only;     /* Poisoned, or opened read-only: writes are refused. Never goes back. */
+    _Atomic bool is_shut; /* loam_shutdown() was called. Never goes back. */
     _Atomic uint32_t scan_count;
     _Atomic uint32_t view_count;
     _Atomic uint32_t queue_count;
@@ -178,7 +179,9 @@ void db_poison(struct loam_db *db, const struct loam_error *cause);
 bool db_cannot_install(struct loam_db *db, struct loam_error *cause);
 /* Asked after a failure: poisons the handle when that is so, and says whether. */
 bool db_poison_if_lost(struct loam_db *db);
-/* READ_ONLY with the first cause, or LOAM_OK. */
+/* CLOSED after loam_shutdown(), or LOAM_OK. */
+NODISCARD int db_check_open(struct loam_db *db, struct loam_error *err);
+/* CLOSED, READ_ONLY with the first cause, or LOAM_OK. */
 NODISCARD int db_check_writable(struct loam_db *db, struct loam_error *err);
 
 /* Makes what a look at the files found the truth. Thread: any */

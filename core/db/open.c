@@ -169,6 +169,7 @@ handle_new(struct env *env, const char *path, const struct loam_options *options
     mutex_init(&db->obsolete_mu);
     mutex_init(&db->commit.mu);
     cond_init(&db->commit.thread_wake);
+    cond_init(&db->commit.settled);
     cond_init(&db->flush_wake);
     cond_init(&db->compact_wake);
     cond_init(&db->progress);
@@ -208,6 +209,7 @@ static int handle_free(struct loam_db *db, struct loam_error *err)
     cond_deinit(&db->progress);
     cond_deinit(&db->compact_wake);
     cond_deinit(&db->flush_wake);
+    cond_deinit(&db->commit.settled);
     cond_deinit(&db->commit.thread_wake);
     mutex_deinit(&db->commit.mu);
     mutex_deinit(&db->obsolete_mu);
@@ -329,6 +331,15 @@ static int close_log(struct loam_db *db, struct loam_error *err)
         DISCARD(flush_memtables(db, memtables, count, NULL));
     }
     return LOAM_OK;
+}
+
+void loam_shutdown(loam_db *db)
+{
+    /* From here on every new group is refused; the one on its way still has all threads to wait
+     * for. */
+    atomic_store_explicit(&db->is_shut, true, memory_order_release);
+    commit_settle(db);
+    background_stop(db);
 }
 
 int loam_close(loam_db *db, loam_error *err)

@@ -78,6 +78,8 @@ static int try_pin(struct pin *pin, bool *is_overtaken, struct loam_error *err)
 
 int pin_open(struct pin *pin, struct loam_db *db, struct loam_error *err)
 {
+    *pin = (struct pin){0};
+    TRY(db_check_open(db, err));
     *pin = (struct pin){.db = db, .source = manifest_edit_new(), .target = manifest_edit_new()};
     bool is_overtaken = true;
     int rc = pin->source == NULL || pin->target == NULL ? mem_fail(err, 1) : LOAM_OK;

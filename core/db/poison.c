@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * poison.c - the end of writing: when, and for which first cause.
+ * poison.c - the end of writing: when, and for which first cause; or by loam_shutdown().
  *
  * What poisons is what leaves open whether bytes are on the disk: a failed sync of the log, of the
  * manifest or of the directory, a failed write of log or manifest that could not be taken back, and
@@ -41,8 +41,17 @@ bool db_poison_if_lost(struct loam_db *db)
     return true;
 }
 
+int db_check_open(struct loam_db *db, struct loam_error *err)
+{
+    if (LIKELY(!atomic_load_explicit(&db->is_shut, memory_order_acquire))) {
+        return LOAM_OK;
+    }
+    return fail(err, LOAM_CLOSED, "the store is shut down");
+}
+
 int db_check_writable(struct loam_db *db, struct loam_error *err)
 {
+    TRY(db_check_open(db, err));
     if (LIKELY(!atomic_load_explicit(&db->is_read_only, memory_order_acquire))) {
         return LOAM_OK;
     }

@@ -199,6 +199,7 @@ int loam_scan_open(loam_db *db,
                    loam_scan **out,
                    loam_error *err)
 {
+    TRY(db_check_open(db, err));
     struct loam_scan *scan = mem_zalloc(1, sizeof(*scan));
     if (scan == NULL) {
         return mem_fail(err, sizeof(*scan));

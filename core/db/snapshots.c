@@ -7,6 +7,7 @@
 
 int loam_snapshot_open(loam_db *db, loam_snapshot **out, loam_error *err)
 {
+    TRY(db_check_open(db, err));
     struct loam_snapshot *snapshot = mem_zalloc(1, sizeof(*snapshot));
     if (snapshot == NULL) {
         return mem_fail(err, sizeof(*snapshot));
