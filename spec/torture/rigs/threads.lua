@@ -11,7 +11,8 @@ local SECONDS, SHUTDOWNS = 10, 25
 local rig = { seconds = 900, about = "16 threads with all public calls; ThreadSanitizer" }
 
 local function build(folder, options)
-  local result = shell.script(("cmake -S . -B %s -G Ninja %s && ninja -C %s loam_stress loam_stress_close"):format(
+  local command = "cmake -S . -B %s -G Ninja %s && ninja -C %s loam_stress loam_stress_close"
+  local result = shell.script(command:format(
     shell.quote(folder), options, shell.quote(folder)))
   if result.status ~= 0 then
     error(folder .. " does not build: " .. result.out:sub(-2000) .. result.err:sub(-2000))
