@@ -32,7 +32,25 @@
     X(TOMBSTONE_RULE)     /* A delete stays while it hides something. */                           \
     X(SEQUENCE_JUMP)      /* After a crash, numbers of lost writes are not used again. */          \
     X(LOG_LINK)           /* A log names the one before it, with size and chain. */                \
-    X(ORPHAN_EVIDENCE)    /* A file newer than the manifest stops the sweep. */
+    X(ORPHAN_EVIDENCE)    /* A file newer than the manifest stops the sweep. */                    \
+    X(RECORD_CHECKSUM)    /* A record of log or manifest counts when it verifies. */               \
+    X(RECORD_SENSE)       /* And when type, count and sequence can be. */                          \
+    X(DURABLE_PROOF)      /* Damage before a synced offset is damage, no torn tail. */             \
+    X(HEADER_CHECKSUM)    /* The header of log and manifest verifies. */                           \
+    X(FORMAT_VERSION)     /* A newer format is refused. */                                         \
+    X(CURRENT_CHECKSUM)   /* CURRENT verifies. */                                                  \
+    X(BLOCK_CHECKSUM)     /* A block of a table verifies before it is used. */                     \
+    X(INDEX_CHECKSUM)     /* So do its index and properties. */                                    \
+    X(FOOTER_CHECKSUM)    /* So does its footer. */                                                \
+    X(FILE_HASH)          /* A scrub compares whole files with the manifest. */                    \
+    X(COPY_HASH)          /* Backup and restore compare what they copy. */                         \
+    X(TABLE_READ_BACK)    /* A new table is read back before it is installed. */                   \
+    X(LOG_PRESENT)        /* A log that the manifest names must be there. */                       \
+    X(SNAPSHOT_KEEP)      /* Compaction keeps versions that snapshots see. */                      \
+    X(EXPIRY)             /* Rows whose time is over are hidden. */                                \
+    X(FOLLOWER_OUTCOME)   /* Every member of a failed group gets its outcome. */                   \
+    X(DISK_RESERVE)       /* Writes stop before the disk is full. */                               \
+    X(STORE_LOCK)         /* One process opens a store. */
 
 #ifdef LOAM_GUARDS
 

@@ -6,6 +6,7 @@
 
 #include "base/check.h"
 #include "base/checksum.h"
+#include "base/guard.h"
 #include "base/memory.h"
 
 enum { STEP_BYTES = 1 << 20 };
@@ -73,7 +74,7 @@ int file_sum_check(const char *name,
         return fail(err, LOAM_CORRUPT, "%s: has %" PRIu64 " bytes, not %" PRIu64, name, found->size,
                     wanted->size);
     }
-    if (found->hash != wanted->hash) {
+    if (GUARD(COPY_HASH) && found->hash != wanted->hash) {
         return fail(err, LOAM_CORRUPT,
                     "%s: hash of its %" PRIu64 " bytes is %016" PRIx64 ", not %016" PRIx64, name,
                     found->size, found->hash, wanted->hash);

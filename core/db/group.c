@@ -29,7 +29,7 @@ void ticket_decide(struct ticket *ticket, int code, const struct loam_error *cau
 static void decide_rest(struct ticket *first, int code, const struct loam_error *cause)
 {
     for (struct ticket *ticket = first; ticket != NULL; ticket = ticket->next) {
-        if (!ticket->is_decided) {
+        if (!ticket->is_decided && (ticket == first || GUARD(FOLLOWER_OUTCOME))) {
             ticket_decide(ticket, code, cause);
         }
     }
@@ -102,7 +102,8 @@ static size_t admit(struct loam_db *db, struct ticket *first)
         if (rc == LOAM_OK && ticket->batch != NULL) {
             rc = check_limits(db, ticket->batch, &err);
         }
-        if (rc == LOAM_OK && ticket->batch != NULL && ticket->batch->count > 0) {
+        if (rc == LOAM_OK && ticket->batch != NULL && ticket->batch->count > 0 &&
+            GUARD(DISK_RESERVE)) {
             size_t size = loam_batch_bytes(ticket->batch);
             rc = space_admit(db, &db->space, ticket->batch, size, &err);
         }

@@ -234,7 +234,7 @@ static int open_handle(struct loam_db *db, struct loam_error *err)
     space_init(db);
     struct survey survey;
     TRY(survey_dir(db, &survey, err));
-    if (!db->options.read_only) {
+    if (!db->options.read_only && GUARD(STORE_LOCK)) {
         char lock[FILE_NAME_SIZE];
         file_name_make(FILE_LOCK, 0, lock);
         TRY(env_lock(db->dir, lock, err));

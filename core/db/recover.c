@@ -159,6 +159,9 @@ static int replay_log(struct loam_db *db,
     bool is_prefix = db->options.wal_recovery == LOAM_WAL_PREFIX;
     struct wal_reader *reader = NULL;
     int opened = wal_reader_open(db->dir, number, &db->tables.id, is_prefix, &reader, err);
+    if (opened == LOAM_NOT_FOUND && !GUARD(LOG_PRESENT)) {
+        return LOAM_OK;
+    }
     if (opened == LOAM_NOT_FOUND) {
         return corrupt(number, 0, "the manifest names this log, but it is gone", err);
     }

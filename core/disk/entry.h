@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "base/coding.h"
+#include "base/guard.h"
 #include "base/slice.h"
 
 /* ffi: begin */
@@ -68,7 +69,7 @@ static inline size_t shared_prefix_size(struct slice a, struct slice b, size_t l
 /* Whether a reader at wall time now_ms must not see the row any more. */
 static inline int entry_is_expired(const struct entry *entry, uint64_t now_ms)
 {
-    return entry->expire_at_ms != 0 && entry->expire_at_ms <= now_ms;
+    return entry->expire_at_ms != 0 && entry->expire_at_ms <= now_ms && GUARD(EXPIRY);
 }
 
 #endif

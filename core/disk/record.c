@@ -5,6 +5,7 @@
 #include "base/check.h"
 #include "base/checksum.h"
 #include "base/coding.h"
+#include "base/guard.h"
 #include "base/limits.h"
 
 #define MAGIC_SIZE  8
@@ -49,12 +50,12 @@ int file_header_decode(struct file_header *header,
     }
     /* Size and checksum of this header stay the same in every later version, so that damage is told
      * from news. */
-    if (get_u64(data + HEADER_SUM) != checksum_64(data, HEADER_SUM, 0)) {
+    if (GUARD(HEADER_CHECKSUM) && get_u64(data + HEADER_SUM) != checksum_64(data, HEADER_SUM, 0)) {
         return fail(err, LOAM_CORRUPT, "%s: checksum of the file header does not match", name);
     }
     uint32_t version = get_u16(data + 8);
     uint32_t required = get_u32(data + 12);
-    if (version == 0 || version > header->version) {
+    if (GUARD(FORMAT_VERSION) && (version == 0 || version > header->version)) {
         return fail(err, LOAM_UNSUPPORTED, "%s: format version %u, this build reads 1 to %u", name,
                     version, header->version);
     }
@@ -150,7 +151,8 @@ bool record_decode_header(const char *data,
 
 bool record_verify(const char *data, struct record_key key, const struct record *record)
 {
-    return get_u64(data) == checksum_64(data + 8, RECORD_HEADER_SIZE - 8 + record->size,
+    return !GUARD(RECORD_CHECKSUM) ||
+           get_u64(data) == checksum_64(data + 8, RECORD_HEADER_SIZE - 8 + record->size,
                                         seed_at(key, record->offset));
 }
 

@@ -8,6 +8,7 @@
 #include "base/check.h"
 #include "base/checksum.h"
 #include "base/coding.h"
+#include "base/guard.h"
 #include "base/limits.h"
 
 #define FOOTER_CHECKED   72u /* Bytes in front of the footer's checksum. */
@@ -76,7 +77,8 @@ int table_footer_decode(const char *data,
     }
     uint32_t version = get_u32(data + 64);
     uint32_t required = get_u32(data + 56);
-    if (get_u64(data + FOOTER_CHECKED) != table_checksum(seed, offset, data, FOOTER_CHECKED)) {
+    if (GUARD(FOOTER_CHECKSUM) &&
+        get_u64(data + FOOTER_CHECKED) != table_checksum(seed, offset, data, FOOTER_CHECKED)) {
         return fail(err, LOAM_CORRUPT,
                     "%s at offset %llu: footer checksum differs: damaged, or of another store or "
                     "number",

@@ -12,6 +12,7 @@
 
 #include "base/check.h"
 #include "base/checksum.h"
+#include "base/guard.h"
 #include "base/limits.h"
 #include "disk/compress.h"
 #include "disk/table_reader_internal.h"
@@ -28,8 +29,9 @@ static int tail_verify(const struct table_reader *reader,
                        struct loam_error *err)
 {
     size_t size = (size_t)handle->size - TABLE_TRAILER_SIZE;
-    if (get_u64(bytes + size + 1) !=
-        table_checksum(reader->seed, handle->offset, bytes, size + 1)) {
+    if (GUARD(INDEX_CHECKSUM) &&
+        get_u64(bytes + size + 1) !=
+            table_checksum(reader->seed, handle->offset, bytes, size + 1)) {
         return fail(err, LOAM_CORRUPT, "%s at offset %" PRIu64 ": checksum of the %s differs",
                     reader->name, handle->offset, what);
     }
@@ -219,7 +221,8 @@ static int stored_verify(const struct table_reader *reader,
                          struct loam_error *err)
 {
     const char *checksum = stored.data + stored.size - 8;
-    if (get_u64(checksum) != table_checksum(reader->seed, offset, stored.data, stored.size - 8)) {
+    if (GUARD(BLOCK_CHECKSUM) &&
+        get_u64(checksum) != table_checksum(reader->seed, offset, stored.data, stored.size - 8)) {
         return block_damaged(reader, offset, "checksum differs", err);
     }
     *codec = (unsigned char)checksum[-1];

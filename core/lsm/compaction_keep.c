@@ -27,7 +27,7 @@ int keep_decide(const struct keep_rule *rule,
                 uint32_t kind,
                 uint64_t expire_at_ms)
 {
-    if (newer_seq != 0 && !is_seen(rule, seq, newer_seq)) {
+    if (newer_seq != 0 && (!GUARD(SNAPSHOT_KEEP) || !is_seen(rule, seq, newer_seq))) {
         return KEEP_NOT;
     }
     bool is_expired = expire_at_ms != 0 && expire_at_ms <= rule->now_ms;

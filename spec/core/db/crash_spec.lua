@@ -291,6 +291,37 @@ describe("db poison #crash", function()
     assert.equal("1", db:get "a")
   end)
 
+  it("reads a new table back before it is installed (F12)", function()
+    -- How many reads of tables a call makes: as many as can be made to fail.
+    local function reads(prepare, call)
+      for count = 0, 50 do
+        local files = fault.new(1)
+        local db = prepare(files)
+        files:fail { kind = "read", name = ".sst", after = count }
+        local ok = call(files, db)
+        if files:hits() == 0 then
+          return count
+        end
+        assert.is_false(not not ok, "read " .. count .. " failed, and nobody minded")
+        files:clear()
+        store.close_all()
+      end
+    end
+    local function with_row(files)
+      local db = assert(crash.open(files))
+      assert(db:put("a", "1"))
+      return db
+    end
+    local function closed(files)
+      assert(with_row(files):close())
+    end
+
+    local of_flush = reads(with_row, function(_, db) return db:flush() end)
+    local of_opening = reads(closed, crash.open)
+
+    assert.is_true(of_flush > of_opening, of_flush .. " reads, opening makes " .. of_opening)
+  end)
+
   it("goes on when a table cannot be written, and flushes it later (D08)", function()
     local files = fault.new(1)
     local db = assert(crash.open(files))

@@ -16,6 +16,14 @@ describe("db.write", function()
     env.close_all()
   end)
 
+  it("belongs to one handle at a time", function()
+    local _, code = store.open(files._p, "/db")
+
+    assert.equal("BUSY", code)
+    assert(db:close())
+    assert(assert(store.open(files._p, "/db")):close())
+  end)
+
   it("puts, replaces and deletes", function()
     local first = assert(db:put("a", "1"))
     local second = assert(db:put("a", "2"))
