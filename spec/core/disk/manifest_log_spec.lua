@@ -4,6 +4,7 @@ local bit = require "bit"
 local cdef = require "spec.support.cdef"
 local env = require "spec.support.env"
 local example = require "spec.support.format_example"
+local fault = require "spec.support.fault"
 local lib = require "spec.support.lib"
 local manifest = require "spec.support.manifest"
 local seed = require "spec.support.seed"
@@ -151,6 +152,20 @@ describe("disk.manifest_log", function()
   end)
 
   -- Error paths of manifest_log.c.
+
+  it("takes an edit back whose write failed with every byte on the disk (D11)", function()
+    local files = fault.new(1)
+    local place = assert(files:open("/m", true))
+    local writer = assert(manifest.create(place, 3))
+    assert(writer:append(EDITS[1]))
+    files:tear(10000)
+    files:fail { kind = "write", name = "MANIFEST" }
+
+    assert.is_nil((writer:append(EDITS[2])))
+
+    assert.equal(1, files:hits())
+    assert.same(first(1), (manifest.read(place, 3)))
+  end)
 
   it("answers NOT_FOUND for an absent manifest", function()
     assert.same({ nil, "NOT_FOUND", "" }, { manifest.read(dir, 9) })
