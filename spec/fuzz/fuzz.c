@@ -25,6 +25,7 @@
 #include "host/json_text.h"
 #include "http/http.h"
 #include "http/parser.h"
+#include "targets.h"
 
 int LLVMFuzzerInitialize(int *argc, char ***argv);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -445,9 +446,14 @@ struct target {
 };
 
 static const struct target TARGETS[] = {
-    {"wal", fuzz_wal},         {"ops", fuzz_ops},   {"block", fuzz_block},
-    {"table", fuzz_table},     {"edit", fuzz_edit}, {"manifest", fuzz_manifest},
-    {"current", fuzz_current}, {"http", fuzz_http}, {"json", fuzz_json},
+    {"wal", fuzz_wal},         {"ops", fuzz_ops},
+    {"block", fuzz_block},     {"table", fuzz_table},
+    {"edit", fuzz_edit},       {"manifest", fuzz_manifest},
+    {"current", fuzz_current}, {"http", fuzz_http},
+    {"point", fuzz_point},     {"chunked", fuzz_chunked},
+    {"target", fuzz_target},   {"text", fuzz_text},
+    {"json", fuzz_json},       {"body", fuzz_body},
+    {"config", fuzz_config},   {"conditions", fuzz_conditions},
 };
 
 static const struct target *chosen;

@@ -3,9 +3,11 @@
 local shell = require "spec.support.shell"
 
 local SECONDS = 60
-local TARGETS = { "wal", "ops", "block", "table", "edit", "manifest", "current", "http" }
+local TARGETS = { "wal", "ops", "block", "table", "edit", "manifest", "current", "point", "http",
+  "chunked", "target", "conditions", "json", "body", "text", "config" }
 
-local rig = { seconds = 600, about = "libFuzzer on WAL, tables, manifest, CURRENT and HTTP" }
+local rig = { seconds = 600,
+  about = "libFuzzer on every reader of files, HTTP, JSON and configuration" }
 
 function rig.round(context)
   local target = TARGETS[context.seed % #TARGETS + 1]
