@@ -6,9 +6,12 @@ local lib = require "spec.support.lib"
 
 cdef.load("http/checked.h")
 
+ffi.cdef "int setsockopt(int fd, int level, int name, const void *value, unsigned size);"
+
 local GET = "GET %s HTTP/1.1\r\nHost: a\r\n\r\n"
 local MIB = 1024 * 1024
 local CLOSED, CANCELLED = -7, -13
+local IPPROTO_TCP, TCP_NOTSENT_LOWAT = 6, 25
 
 describe("http.send", function()
   local server, kept
@@ -194,8 +197,10 @@ describe("http.send", function()
     local bytes = memory(64 * MIB, "x")
     server.handle = function(request) lend(request, bytes, 64 * MIB) end
     local client = server:prepare()
-    if not client.socket:setoption("recv-buffer-size", 65536) then
-      pending("luasocket cannot set the size of a receive buffer")
+    if not client.socket:setoption("recv-buffer-size", 65536)
+      or ffi.C.setsockopt(client.socket:getfd(), IPPROTO_TCP, TCP_NOTSENT_LOWAT,
+        ffi.new("int[1]", 131072), 4) ~= 0 then
+      pending("the size of a receive buffer or TCP_NOTSENT_LOWAT cannot be set here")
       return
     end
     client:open()
