@@ -103,9 +103,7 @@ function dispatch.answer(registry, req, ctx)
     return all_options(req) or no_route(req, values, extra), dispatch.UNROUTED
   end
   req.route = route
-  local is_ok, made = protected_call(req.method .. " " .. route.path, run, registry, route, values,
-    req,
-    ctx)
+  local is_ok, made = protected_call(req, run, registry, route, values, req, ctx)
   if not is_ok and not made then
     made = answer.error(req, 500, "internal error", { code = "SCRIPT" })
   end

@@ -35,7 +35,7 @@ local function add_headers(list)
 end
 
 local function refuse(req, what)
-  log.error(("%s %s: %s"):format(req.method, req.path, what))
+  log.error(("%s %s (request %s): %s"):format(req.method, req.path, req.id, what))
   return answer.error(req, 500, "internal error", { code = "SCRIPT" })
 end
 
@@ -101,7 +101,7 @@ local function send_stream(req, made)
   end
   local is_ok, raised = code == 0, GONE
   if is_ok then
-    is_ok, raised = protected_call(req.method .. " " .. req.path, made.stream, writer(req))
+    is_ok, raised = protected_call(req, made.stream, writer(req))
   end
   if is_ok then
     C.http_respond_end(p, generation)

@@ -70,7 +70,7 @@ describe("loam serve", function()
         assert.same({ 500, "internal error" }, { answer.status, decoded(answer).error })
         assert.is_nil(answer.headers.b)
       end
-      local _, lines = s:log():gsub("GET /boom failed", "")
+      local _, lines = s:log():gsub("GET /boom %(request %x+%-%d+%) failed", "")
       assert.equal(1, lines)
     end)
 

@@ -347,6 +347,25 @@ describe("loam serve, guarded", function()
       assert.is_nil(all:find("Bearer", 1, true))
     end)
 
+    it("find a failed handler by the id that its client was told", function()
+      local s = start { app = [[
+        app.get("/boom/:x", function() error("broken") end)
+        app.get("/stream", function() return function() error("cut") end end)
+        app.get("/header", function() return 200, "x", { ["X-A"] = "a\r\nB: c" } end)]] }
+      for _, target in ipairs { "/boom/a%01", "/header" } do
+        local made = s:request("GET", target)
+        local id = json.decode(made.body).request_id
+
+        assert.equal(500, made.status)
+        assert.matches("GET " .. target .. " (request " .. id .. ")", s:log(), 1, true)
+      end
+      local connection = s:connect()
+      assert(connection:send(server.request_text("GET", "/stream")))
+      connection:receive("*a")
+      connection:close()
+      assert.matches("GET /stream %(request %x+%-%d+%) failed: ", s:log())
+    end)
+
     it("have a line per request that was never understood", function()
       for format, pattern in pairs { json = '"peer":"127%.0%.0%.1:%d+","request_id":"%x+%-%d+",'
         .. '"route":"none","status":400,.*"why":"malformed header name"}\n$',
