@@ -9,15 +9,6 @@ describe("loam serve, guarded", function()
 
   after_each(server.stop_all)
 
-  local function read(path)
-    local file = io.open(path, "rb")
-    local text = file and file:read("*a") or ""
-    if file then
-      file:close()
-    end
-    return text
-  end
-
   local function bearer(token)
     return { Authorization = "Bearer " .. token }
   end
