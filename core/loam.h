@@ -667,7 +667,8 @@ LOAM_NODISCARD int loam_backup_delete_start(
     loam_db *db, const char *path, uint64_t id, uint64_t *job, loam_error *err);
 
 /* A long call made by a thread of its own, followed and cancelled by its owner: loam_restore(),
- * loam_repair() and loam_backup_verify() without an open store, and loam_check() with its report.
+ * loam_repair(), loam_backup_verify() and loam_backup_delete() without an open store, and
+ * loam_check() with its report.
  */
 typedef struct loam_work loam_work;
 LOAM_NODISCARD int
@@ -675,6 +676,8 @@ loam_restore_begin(const char *path, uint64_t id, const char *to, loam_work **ou
 LOAM_NODISCARD int loam_repair_begin(const char *path, loam_work **out, loam_error *err);
 LOAM_NODISCARD int
 loam_backup_verify_begin(const char *path, uint64_t id, loam_work **out, loam_error *err);
+LOAM_NODISCARD int
+loam_backup_delete_begin(const char *path, uint64_t id, loam_work **out, loam_error *err);
 /* loam_check(): the store is not closed before loam_work_free(): BUSY. */
 LOAM_NODISCARD int loam_check_begin(loam_db *db, loam_work **out, loam_error *err);
 /* Waits until it ended or timeout_ms passed (0 = no wait) and tells how it stands. Thread: owner */

@@ -412,6 +412,8 @@ loam_restore_begin(const char *path, uint64_t id, const char *to, loam_work **ou
     int loam_repair_begin(const char *path, loam_work **out, loam_error *err);
     int
 loam_backup_verify_begin(const char *path, uint64_t id, loam_work **out, loam_error *err);
+    int
+loam_backup_delete_begin(const char *path, uint64_t id, loam_work **out, loam_error *err);
     int loam_check_begin(loam_db *db, loam_work **out, loam_error *err);
 void loam_work_wait(loam_work *work, uint32_t timeout_ms, loam_job_info *out);
 void loam_work_cancel(loam_work *work);

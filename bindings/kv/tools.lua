@@ -194,9 +194,11 @@ end
 function functions.delete_backup(path, id)
   check_path("delete_backup", path)
   check_id("delete_backup", id)
-  local rc = C.loam_backup_delete(path, id, err)
-  if rc ~= 0 then
-    return errors.failure(rc)
+  local report, failure, code = work.run(function(out, detail)
+    return C.loam_backup_delete_begin(path, id, out, detail)
+  end)
+  if not report then
+    return nil, failure, code
   end
   return true
 end

@@ -54,6 +54,13 @@ static int run_verify(struct loam_work *work, char text[256], struct loam_error 
     return backup_verify(work->env, work->path, work->id, &work->report, &work->progress, err);
 }
 
+/* Goes to its end once it has begun. */
+static int run_delete(struct loam_work *work, char text[256], struct loam_error *err)
+{
+    (void)snprintf(text, 256, "deleted");
+    return backup_delete(work->env, work->path, work->id, err);
+}
+
 static int run_check(struct loam_work *work, char text[256], struct loam_error *err)
 {
     (void)snprintf(text, 256, "no damage found");
@@ -126,6 +133,12 @@ int loam_backup_verify_begin(const char *path, uint64_t id, loam_work **out, loa
 {
     const struct loam_work work = {.env = env_posix(), .id = id, .run = run_verify};
     return begin(&work, "verify", path, "", out, err);
+}
+
+int loam_backup_delete_begin(const char *path, uint64_t id, loam_work **out, loam_error *err)
+{
+    const struct loam_work work = {.env = env_posix(), .id = id, .run = run_delete};
+    return begin(&work, "delete", path, "", out, err);
 }
 
 int loam_check_begin(loam_db *db, loam_work **out, loam_error *err)

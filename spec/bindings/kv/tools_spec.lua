@@ -48,6 +48,7 @@ describe("kv.tools", function()
     assert.same({ 200, 201 }, { count(dir .. "/one"), count(dir .. "/two") })
     assert(kv.delete_backup(dir .. "/backup", 1))
     assert.equal(1, #kv.backups(dir .. "/backup"))
+    assert.equal("NOT_FOUND", (select(3, kv.delete_backup(dir .. "/backup", 1))))
     assert.equal("NOT_FOUND", (select(3, kv.restore(dir .. "/backup", dir .. "/x", { id = 1 }))))
   end)
 

@@ -3,6 +3,7 @@ local ffi = require "ffi"
 local kv = require "kv"
 local lib = require "kv.lib"
 local store = require "spec.support.store"
+local tmpdir = require "spec.support.tmp"
 
 local C = lib.C
 
@@ -113,6 +114,21 @@ describe("kv.wait", function()
 
     assert.same({ "IO", "IO" }, results)
     assert.same({ "flush", "bucket new", "content_type text/html" }, host.calls)
+  end)
+
+  it("sleeps while copies are made, checked, restored and deleted", function()
+    local dir, results = tmpdir(), {}
+    host.run(function()
+      results = {
+        assert(db:backup(dir .. "/backup")).id, assert(db:checkpoint(dir .. "/copy")),
+        assert(db:check()), assert(db:verify()), assert(kv.verify_backup(dir .. "/backup")),
+        assert(kv.restore(dir .. "/backup", dir .. "/new")),
+        assert(kv.delete_backup(dir .. "/backup", 1)), #assert(kv.repair(dir .. "/new")) > 0,
+      }
+    end)
+
+    assert.same({ 1, 0, true, true, true, true, true, true }, results)
+    assert.is_true(host.slept >= 5)
   end)
 
   it("sleeps while a job runs", function()
