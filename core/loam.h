@@ -288,6 +288,9 @@ LOAM_NODISCARD int loam_get_view(loam_db *db,
                                  const loam_snapshot *snapshot,
                                  loam_view *out,
                                  loam_error *err);
+/* Whether the view keeps alive not much more than its value (a block of a table), and not whole
+ * memtables: then it may be held for long. Thread: any */
+bool loam_view_is_light(const loam_view *view);
 /* Releases a view and zeroes it; a zeroed view is fine. Thread: any */
 void loam_view_release(loam_view *view);
 

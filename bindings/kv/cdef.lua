@@ -164,6 +164,7 @@ typedef struct loam_view {
     const loam_snapshot *snapshot,
     loam_view *out,
     loam_error *err);
+bool loam_view_is_light(const loam_view *view);
 void loam_view_release(loam_view *view);
     int loam_mget(loam_db *db,
     uint32_t bucket,

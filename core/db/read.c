@@ -239,6 +239,12 @@ int loam_get_view(loam_db *db,
     return LOAM_OK;
 }
 
+bool loam_view_is_light(const loam_view *view)
+{
+    const struct view_pin *pin = view->pin;
+    return pin == NULL || pin->block != NULL;
+}
+
 void loam_view_release(loam_view *view)
 {
     struct view_pin *pin = view->pin;

@@ -135,15 +135,17 @@ static void release_kept(void *context)
     mem_free(view);
 }
 
-/* Sends the head and a part of the value. A large one is not copied: *view is moved, and ends when
- * the client has it. */
+/* Sends the head and a part of the value. A large one of a table is not copied: *view is moved, and
+ * ends when the client has it. One of a memtable would keep all of that memtable for a slow client.
+ */
 static int respond_view(struct http_request *request,
                         const struct host_head *head,
                         const struct host_selection *part,
                         loam_view *view)
 {
     const char *body = part->size == 0 ? NULL : view->data + part->first;
-    loam_view *kept = part->size >= LEND_MIN && view->pin != NULL ? mem_alloc(sizeof *kept) : NULL;
+    bool may_lend = part->size >= LEND_MIN && view->pin != NULL && loam_view_is_light(view);
+    loam_view *kept = may_lend ? mem_alloc(sizeof *kept) : NULL;
     if (kept == NULL) {
         return http_respond_checked(request, request->generation, part->status, head->text,
                                     head->size, body, part->size);

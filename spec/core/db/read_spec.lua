@@ -63,4 +63,21 @@ describe("db.read", function()
     assert.equal("NOT_FOUND", get_into "a")
     assert.equal("NOT_FOUND", get_into "b")
   end)
+
+  it("tells views that keep a block from those that keep memtables", function()
+    local function is_light()
+      local view = ffi.new("loam_view")
+      assert.equal(0, lib.loam_get_view(db._p, 1, "a", 1, nil, view, db._err))
+      local answer = lib.loam_view_is_light(view)
+      lib.loam_view_release(view)
+      return answer
+    end
+    assert(db:put("a", "1"))
+    assert.is_false(is_light())
+
+    assert(db:flush())
+
+    assert.is_true(is_light())
+    assert.is_true(lib.loam_view_is_light(ffi.new("loam_view")))
+  end)
 end)
