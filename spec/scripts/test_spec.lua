@@ -8,6 +8,7 @@ local tmpdir = require "spec.support.tmp"
 local GOOD = {
   ["scripts/install-deps"] = "exit 0",
   ["scripts/build"] = "mkdir -p build",
+  ["scripts/fuzz"] = "echo 'fuzz: 0 passed, 0 failed, 0 skipped'",
   ["scripts/lint"] = "echo 'lint: 5 passed, 0 failed, 1 skipped'",
   ["bin/busted"] = "echo '10 successes / 0 failures / 0 errors / 2 pending : 0.1 seconds'",
 }
