@@ -136,6 +136,9 @@ int mem_inode_write(struct mem_tree *tree,
     size_t limit = start + size;
     if (size > 0) {
         TRY(grow(&inode->data, &inode->capacity, limit, err));
+        if (tree->is_tracked) { /* So that a sync never fails for want of memory: no disk does. */
+            TRY(grow(&inode->durable, &inode->durable_capacity, limit, err));
+        }
         /* A hole reads as zeroes, and is as little durable as the bytes behind it. */
         size_t hole = start > inode->size ? start - inode->size : 0;
         memset(inode->data + start - hole, 0, hole);

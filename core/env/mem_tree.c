@@ -309,6 +309,7 @@ int mem_dir_put(struct mem_tree *tree,
                 struct loam_error *err)
 {
     TRY(names_reserve(&dir->live, dir->live.count + 1, err));
+    TRY(names_reserve(&dir->durable, dir->live.count + 1, err)); /* A sync needs no memory. */
     TRY(changes_reserve(dir, err));
     names_set(tree, &dir->live, name, inode);
     changes_add(tree, dir, MEM_CHANGE_PUT, name, NULL, inode);
@@ -340,6 +341,7 @@ int mem_dir_rename(struct mem_tree *tree,
         return LOAM_OK;
     }
     TRY(names_reserve(&dir->live, dir->live.count + 1, err));
+    TRY(names_reserve(&dir->durable, dir->live.count + 1, err)); /* A sync needs no memory. */
     TRY(changes_reserve(dir, err));
     names_set(tree, &dir->live, to, inode);
     names_unset(tree, &dir->live, from);
