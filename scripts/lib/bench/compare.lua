@@ -50,6 +50,10 @@ function compare.read(path)
     or not document.workloads then
     return nil, path .. " is no result of scripts/bench"
   end
+  local options = document.options
+  -- Made anew: the goals may have changed since.
+  document.lines = options.setting
+    and goals.lines(document.workloads, options, options.setting) or nil
   return document
 end
 

@@ -139,7 +139,10 @@ local function goal_cells(line, names)
     cells[#cells + 1] = number and SHOWN[line.unit](number) or "-"
   end
   local value, limit = printer.goal_texts(line)
-  cells[#cells + 1], cells[#cells + 2], cells[#cells + 3] = value, limit, verdict(line)
+  local by_cpu = line.by_cpu and SHOWN.ratio(line.by_cpu) or "-"
+  for _, cell in ipairs { value, by_cpu, limit, verdict(line) } do
+    cells[#cells + 1] = cell
+  end
   return cells
 end
 
@@ -150,7 +153,9 @@ end
 ---@param names string[]   the stores, in the order of the columns
 function printer.goals(out, lines, names)
   local head = { "line", unpack(names) }
-  head[#names + 2], head[#names + 3], head[#names + 4] = "ratio", "goal", "reached"
+  for _, title in ipairs { "ratio", "by CPU", "goal", "reached" } do
+    head[#head + 1] = title
+  end
   local cells, reached, measured = { head }, 0, 0
   for index, line in ipairs(lines) do
     cells[index + 1] = goal_cells(line, names)
