@@ -87,6 +87,9 @@ const char *loam_code_text(int code);
 
 /* Returns "MAJOR.MINOR.PATCH"; static. Thread: any */
 const char *loam_version(void);
+/* Bytes of memory that this process may use: the machine's, or fewer where its control group allows
+ * no more. Thread: any */
+uint64_t loam_memory_limit(void);
 /* Returns a number that grows with every incompatible change of this header. Thread: any */
 uint32_t loam_abi_version(void);
 /* Returns sizeof(loam_options), sizeof(loam_op), sizeof(loam_rows), sizeof(loam_stats) for which =
@@ -138,11 +141,12 @@ typedef struct loam_options {
     int background_threads;    /* Compaction threads; 0 = max(1, cores - 1). */
     uint32_t sync_interval_ms; /* LOAM_INTERVAL: longest time between fsyncs. Default 100. */
     uint64_t sync_batch_bytes; /* LOAM_INTERVAL: most un-synced log bytes. Default 1 MiB. */
-    uint64_t memory_bytes;     /* One budget: memtables + blocks + indexes. Default 512 MiB. */
-    uint64_t memtable_bytes;   /* Size at which a memtable is flushed. 0 = an eighth of
-                                  memory_bytes, up to 128 MiB. At most a sixth of memory_bytes. */
-    uint32_t block_bytes; /* Target size of a table's blocks before compression. Default 4096. */
-    uint64_t table_bytes; /* Target size of a table file. Default 64 MiB. */
+    uint64_t memory_bytes;   /* One budget: memtables + blocks + indexes. 0, the default = 512 MiB,
+                                at most three eighths of loam_memory_limit(). */
+    uint64_t memtable_bytes; /* Size at which a memtable is flushed. 0 = an eighth of
+                                memory_bytes, up to 128 MiB. At most a sixth of memory_bytes. */
+    uint32_t block_bytes;    /* Target size of a table's blocks before compression. Default 4096. */
+    uint64_t table_bytes;    /* Target size of a table file. Default 64 MiB. */
     uint64_t compaction_rate_bytes; /* Bytes written by compaction per second; 0 = unlimited. */
     uint32_t max_open_files;        /* Most table files held open. Default 1000. */
     uint32_t key_bytes_max;         /* Default 64 KiB, also the largest. */

@@ -43,6 +43,7 @@ typedef struct loam_error {
 const char *loam_code_name(int code);
 const char *loam_code_text(int code);
 const char *loam_version(void);
+uint64_t loam_memory_limit(void);
 uint32_t loam_abi_version(void);
 size_t loam_abi_size(int which);
 typedef struct loam_slice {

@@ -7,10 +7,18 @@
 
 #include "base/limits.h"
 #include "db/db.h"
+#include "env/memory_limit.h"
 
 #define MIB               (1ULL << 20)
+#define MEMORY_MIN        (4 * MIB)
+#define MEMORY_AUTO_MAX   (512 * MIB)
 #define MEMTABLE_MIN      65536
 #define MEMTABLE_AUTO_MAX (128 * MIB) /* Replaying its log takes less than a second. */
+
+uint64_t loam_memory_limit(void)
+{
+    return memory_limit();
+}
 
 const char *loam_version(void)
 {
@@ -49,7 +57,6 @@ void loam_options_init(loam_options *options)
         .wal_recovery = LOAM_WAL_STRICT,
         .sync_interval_ms = 100,
         .sync_batch_bytes = MIB,
-        .memory_bytes = 512 * MIB,
         .block_bytes = 4096,
         .table_bytes = 64 * MIB,
         .max_open_files = 1000,
@@ -88,6 +95,7 @@ int options_check(const struct loam_options *o, struct loam_error *err)
                     "options were not made by loam_options_init() of this library");
     }
     uint64_t memtable_bytes = o->memtable_bytes == 0 ? MEMTABLE_MIN : o->memtable_bytes;
+    uint64_t memory_bytes = o->memory_bytes == 0 ? MEMORY_MIN : o->memory_bytes;
     const struct bound bounds[] = {
         {"durability", (uint64_t)o->durability, LOAM_SYNC, LOAM_OS},
         {"compression", (uint64_t)o->compression, LOAM_COMPRESS_NONE, LOAM_COMPRESS_ZSTD},
@@ -95,7 +103,7 @@ int options_check(const struct loam_options *o, struct loam_error *err)
         {"background_threads", (uint64_t)o->background_threads, 0, COMPACTION_THREADS_MAX},
         {"sync_interval_ms", o->sync_interval_ms, 1, 3600000},
         {"sync_batch_bytes", o->sync_batch_bytes, 1, UINT64_MAX},
-        {"memory_bytes", o->memory_bytes, 4 * MIB, UINT64_MAX / 2},
+        {"memory_bytes", memory_bytes, MEMORY_MIN, UINT64_MAX / 2},
         {"memtable_bytes", memtable_bytes, MEMTABLE_MIN, UINT64_MAX / 16},
         {"block_bytes", o->block_bytes, 512, 1 << 20},
         {"table_bytes", o->table_bytes, 65536, 1ULL << 32},
@@ -110,8 +118,19 @@ int options_check(const struct loam_options *o, struct loam_error *err)
     return check_bounds(bounds, sizeof(bounds) / sizeof(bounds[0]), err);
 }
 
+/* Beside the budget a container holds logs that are mapped, buffers of clients and the program. */
+static uint64_t memory_auto(void)
+{
+    uint64_t share = memory_limit() / 8 * 3;
+    share = share < MEMORY_MIN ? MEMORY_MIN : share;
+    return share < MEMORY_AUTO_MAX ? share : MEMORY_AUTO_MAX;
+}
+
 void options_settle(struct loam_options *options)
 {
+    if (options->memory_bytes == 0) {
+        options->memory_bytes = memory_auto();
+    }
     if (options->background_threads == 0) {
         long cores = sysconf(_SC_NPROCESSORS_ONLN);
         long threads = cores > 1 ? cores - 1 : 1;

@@ -60,6 +60,16 @@ local function open_store(values)
   return out[0]
 end
 
+-- Where a container allows little, the buffers of all workers take at most a quarter of it, unless
+-- the option says more.
+local function buffers_bytes(values, worker_count)
+  local given = values.buffers_bytes_max
+  if given ~= options.by_name.buffers_bytes_max.default then
+    return given
+  end
+  return math.min(given, math.floor(tonumber(C.loam_memory_limit()) / 4 / worker_count))
+end
+
 local function http_options(values, worker_count)
   local filled = ffi.new("struct http_worker_options")
   C.http_worker_options_init(filled)
@@ -70,6 +80,7 @@ local function http_options(values, worker_count)
   end
   -- The limit of the server is shared out; the limit per address holds in each worker, because the
   -- kernel spreads one client's connections over all of them.
+  filled.limits.buffers_bytes_max = buffers_bytes(values, worker_count)
   filled.limits.connections_max = math.ceil(values.connections_max / worker_count)
   return filled
 end

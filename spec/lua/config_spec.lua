@@ -147,7 +147,7 @@ describe("loam.config", function()
       { { workers = "1.5" }, "workers is a whole number, got '1.5'" },
       { { workers = "300" }, "workers is 0 to 256, got '300'" },
       { { memory_bytes = "12XB" }, "memory_bytes is a size such as .*, got '12XB'" },
-      { { memory_bytes = "1k" }, "memory_bytes is 1MiB to .*, got '1k'" },
+      { { table_bytes = "1k" }, "table_bytes is 1MiB to .*, got '1k'" },
       { { sync_interval_ms = "1.5ms" }, "a whole number of milliseconds, got '1.5ms'" },
       { { durability = "maybe" }, "durability is one of sync, interval, os, got 'maybe'" },
       { { dev = "perhaps" }, "dev is true or false, got 'perhaps'" },
