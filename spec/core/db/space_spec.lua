@@ -99,7 +99,8 @@ describe("db.space", function()
       state, said = health(db)
       return state == lib.LOAM_HEALTH_DEGRADED, "NO_SPACE", "healthy again"
     end)
-    assert.matches("nearly full", said)
+    -- What comes first: the reserve, or a log that finds no room at all.
+    assert.is_truthy(said:find "nearly full" or said:find "No space left")
     verify(db, 1, count)
   end)
 
