@@ -71,7 +71,9 @@ local function add_places(list, phase, thread, trace)
   end
 end
 
--- A store whose writer was killed, to be copied: {dir, acked, from = the first step not tried}.
+-- A store whose writer was killed, to be copied: {dir, acked, from = the first step of another
+-- life}. Whether the step that was under way is there, a copy tells: another life must neither
+-- leave a step out nor write one twice.
 local function live_and_die(dir)
   local progress = dir .. ".progress"
   local child = real_store.write(dir, progress, 1, 100000, SYNC_EVERY)
@@ -81,7 +83,11 @@ local function live_and_die(dir)
   child:kill(9)
   child:wait(10000)
   local told = real_store.told(progress, 1)
-  return { dir = dir, acked = told.acked, from = told.attempted + 1 }
+  local copy = dir .. ".copy"
+  assert(shell.run("cp", "-a", dir, copy).status == 0)
+  local last = real_store.verify(copy, told.acked, told.attempted, "kill -9 of the first life")
+  shell.run("rm", "-rf", copy)
+  return { dir = dir, acked = last, from = last + 1 }
 end
 
 -- Where a run of a phase happens: a directory of its own, and the first step to write.
@@ -153,7 +159,6 @@ local function strike(context, base, number, place, dead)
   if is_finished and told.wrote_after then
     error(what .. ": a write after " .. told.failed .. " was acknowledged")
   end
-  -- A first life that was killed may have left its last attempt; the second starts behind it.
   local acked = told.acked >= from and told.acked or least
   real_store.verify(dir, acked, math.max(told.attempted, from - 1), what)
   shell.run("rm", "-rf", dir)
