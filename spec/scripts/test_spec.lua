@@ -58,7 +58,7 @@ describe("scripts/test #plain", function()
     assert.equal(1, status)
   end)
 
-  it("names what failed right before the last line", function()
+  it("names what failed, and how, right before the last line", function()
     local _, _, out = run {
       ["bin/busted"] = busted_says("+-\n1 success / 1 failure / 1 error / 0 pending : 1 seconds\n\n"
         .. "Failure -> spec/a_spec.lua @ 7\na counts to three\nspec/a_spec.lua:9: Expected\n\n"
@@ -68,7 +68,8 @@ describe("scripts/test #plain", function()
     }
 
     local failures = "  %s: spec/a_spec.lua @ 7: a counts to three\n"
-      .. "  %s: spec/b_spec.lua @ 1: b begins\n"
+      .. "    spec/a_spec.lua:9: Expected\n"
+      .. "  %s: spec/b_spec.lua @ 1: b begins\n    spec/b_spec.lua:1: no\n"
     assert.equal("Failed:\n" .. failures:gsub("%%s", "suite") .. failures:gsub("%%s", "sanitizers")
       .. "  lint: tidy\n6 passed, 5 failed, 1 skipped\n", out:match("Failed:\n.*"))
   end)
