@@ -49,6 +49,7 @@ local function row_of(self, req, now_ms)
   return {
     id = req.id, worker = self._index, method = req.method, target = log.escape(req.target),
     peer = req.peer, token = req.grant and req.grant.id, bytes_sent = req.bytes_sent,
+    rows_done = req.rows_done,
     running_ms = math.floor(now_ms - req.started_ms),
     state = req.is_killed and "ending" or req.bytes_sent and "streaming" or "running",
   }

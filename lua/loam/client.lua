@@ -248,23 +248,31 @@ local function scan_query(range)
     count_only = range.count_only, meta = range.meta }
 end
 
---- Returns an iterator over the rows {key, value} of a range {prefix, from, to, limit, reverse,
---- keys_only}, as one snapshot has them. It has a connection of its own.
----@return function? next_row, table? err, string? code
-function methods:scan(bucket, range)
-  local link = self._connect()
-  local target = "/v1/kv/" .. uri.encode(bucket) .. uri.query(scan_query(range))
-  local is_sent, err, code = link:send("GET", target)
+-- Asks for a stream of lines on a connection of its own: the answer, or nil, err, CODE.
+local function open_stream(link, method, bucket, query)
+  local is_sent, err, code = link:send(method, "/v1/kv/" .. uri.encode(bucket) .. uri.query(query))
   local response
   if is_sent then
     response, err, code = link:receive()
   end
   if not response then
-    return pass("GET", err, code)
+    return pass(method, err, code)
   elseif response.status ~= 200 then
     local body = link:read_all(response)
     link:close()
     return refusal(response.status, body)
+  end
+  return response
+end
+
+--- Returns an iterator over the rows {key, value} of a range {prefix, from, to, limit, reverse,
+--- keys_only}, as one snapshot has them. It has a connection of its own.
+---@return function? next_row, table? err, string? code
+function methods:scan(bucket, range)
+  local link = self._connect()
+  local response, err, code = open_stream(link, "GET", bucket, scan_query(range))
+  if not response then
+    return nil, err, code
   end
   return rows.iterator(link, response)
 end
@@ -275,6 +283,25 @@ function methods:count(bucket, range)
   query.count_only, query.keys_only, query.reverse = true, nil, nil
   return member("count",
     call(self, "GET", "/v1/kv/" .. uri.encode(bucket), { query = query }))
+end
+
+--- Removes the rows of a range {prefix} or {from, to}, at most `limit`; dry_run only counts. Other
+--- members: durability, deadline_ms, on_progress(count), called behind each batch. Returns how many
+--- rows. Batches are atomic, the whole is not: err.count tells how many went before a failure.
+---@return number? count, table? err, string? code
+function methods:delete_range(bucket, range)
+  local query = { prefix = range.prefix, from = range.from, to = range.to, limit = range.limit,
+    dry_run = range.dry_run, confirm = not range.dry_run or nil, format = "ndjson",
+    durability = range.durability, deadline_ms = range.deadline_ms }
+  local link = self._connect()
+  local response, err, code = open_stream(link, "DELETE", bucket, query)
+  if not response then
+    return nil, err, code
+  end
+  local count
+  count, err, code = rows.counted(link, response, range.on_progress)
+  link:close()
+  return count, err, code
 end
 
 -- ---- Pipelined writes ----

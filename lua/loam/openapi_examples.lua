@@ -29,6 +29,7 @@ examples.by_route = {
   kv_get = { answer = { k = "user:1", seq = 12, size = 3, content_type = "text/plain" } },
   kv_scan = { answer = { rows = list { { k = "user:1", v = "Ada" }, { k64 = "_w", v64 = "AAE" } },
     count = 2, next = json.null } },
+  kv_delete_range = { answer = { count = 1204, seq = 15 } },
   kv_post = { answer = { value = 4, seq = 14 } },
   mget = { request = list { { k = "user:1" }, { b = "orders", k = "7" } },
     answer = list { { found = true, k = "user:1", seq = 12, v = "Ada" },

@@ -118,7 +118,7 @@ openapi_schemas.components = {
   call = object({ id = text("The request."), worker = whole("Which worker."),
     method = { type = "string" }, target = { type = "string" }, peer = text("The client."),
     token = text("Id of its token."), bytes_sent = whole("Of a stream, so far."),
-    running_ms = whole("Since its start."),
+    rows_done = whole("Deleted so far, of a range."), running_ms = whole("Since its start."),
     state = { type = "string", enum = json.array { "running", "streaming", "ending" } } },
     { "id", "state" }),
   token = object({ id = text("16 hex digits."),
@@ -196,6 +196,11 @@ openapi_schemas.media = {
   kv_scan = { ["application/x-ndjson"] = ref "row",
     ["application/json"] = object { rows = list_of(ref "row"), count = whole("Rows."),
       next = { type = "string", nullable = true, description = "What to pass as after." } } },
+  kv_delete_range = {
+    ["application/json"] = object({ count = whole("Rows that are gone, or would be."),
+      seq = whole("Of the last batch."), dry_run = { type = "boolean" } }, { "count" }),
+    ["application/x-ndjson"] = object { count = whole("Rows so far."),
+    ["end"] = { type = "boolean", description = "In the last line." } } },
   metrics = { ["text/plain"] = { type = "string" }, ["application/json"] = ANYTHING },
 }
 

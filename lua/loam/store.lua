@@ -19,6 +19,8 @@ local KINDS = { put = 1, delete = 2, merge = 3, incr = 4, touch = 5, append = 6 
 local CONDITIONS = { absent = 1, present = 2, seq = 3 }
 local DURABILITIES = { default = 0, sync = 1, interval = 2, os = 3 }
 local BUCKETS_MAX = 65536
+local BATCH_KEPT_BYTES = 4 * 1024 * 1024
+local DELETE_ROWS, DELETE_BYTES = 1000, 1024 * 1024 -- Of a batch of deletes, about.
 local OUT_OF_FILES = { [23] = true, [24] = true } -- ENFILE, EMFILE: passes by itself.
 
 local err = ffi.new("loam_error")
@@ -315,6 +317,18 @@ local function fill(one)
   op.init = one.init or 0
 end
 
+local function submit(self, batch, how)
+  commit.durability = DURABILITIES[how and how.durability or "default"]
+  commit.deadline_ms = how and how.deadline_ms or 0
+  local result = self._waiter.commit(self, batch, commit)
+  if C.loam_batch_bytes(batch) > BATCH_KEPT_BYTES then
+    -- Do not keep the memory of one large batch for ever.
+    C.loam_batch_free(ffi.gc(batch, nil))
+    self._batch = ffi.gc(C.loam_batch_new(), C.loam_batch_free)
+  end
+  return result
+end
+
 --- Commits operations as one batch. Each is {op, bucket, key, value, value_size, ttl_ms, no_expiry,
 --- content_type, condition = "absent" | "present" | "seq", if_seq, report_previous, by, init}; how
 --- is {durability, deadline_ms}. Returns the outcome; its code is "OK" or says what failed.
@@ -330,14 +344,45 @@ function methods:write(ops, how)
       return failed
     end
   end
-  commit.durability = DURABILITIES[how and how.durability or "default"]
-  commit.deadline_ms = how and how.deadline_ms or 0
-  local result = self._waiter.commit(self, batch, commit)
-  if C.loam_batch_bytes(batch) > 4194304 then
-    -- Do not keep the memory of one large batch for ever.
-    C.loam_batch_free(ffi.gc(batch, nil))
-    self._batch = ffi.gc(C.loam_batch_new(), C.loam_batch_free)
+  return submit(self, batch, how)
+end
+
+-- Adds the keys of a scan's next blocks to a batch. Returns how many, or nil, failure.
+local function add_deletes(batch, bucket, rows)
+  local count = 0
+  while count < DELETE_ROWS and C.loam_batch_bytes(batch) < DELETE_BYTES do
+    local size, failure = rows:next()
+    if not size then
+      return nil, failure
+    elseif size == 0 then
+      break
+    end
+    for at = 0, size - 1 do
+      local row = rows.block.rows[at]
+      local code = C.loam_batch_delete(batch, bucket, row.key, row.key_size, err)
+      if code ~= 0 then
+        return nil, store.failure(code, err)
+      end
+    end
+    count = count + size
   end
+  return count
+end
+
+--- Removes the next rows of a scan, some 1000, as one batch. Returns its outcome, with `count`,
+--- which is 0 behind the last row.
+function methods:delete_rows(bucket, rows, how)
+  local batch = self._batch
+  C.loam_batch_clear(batch)
+  local count, failure = add_deletes(batch, bucket, rows)
+  if not count then
+    failure.outcome = "not_committed"
+    return failure
+  elseif count == 0 then
+    return { code = "OK", count = 0 }
+  end
+  local result = submit(self, batch, how)
+  result.count = count
   return result
 end
 

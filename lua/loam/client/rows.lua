@@ -61,4 +61,28 @@ function rows.iterator(link, response)
   end
 end
 
+--- Reads the lines of a deletion: the count, or nil, err, CODE with err.count, of what is known.
+function rows.counted(link, response, on_progress)
+  local next_line = line_reader(link, response)
+  local count = 0
+  while true do
+    local line, failed = next_line()
+    local told = line and json.decode(line)
+    if type(told) ~= "table" then
+      failed = failed or { code = "IO", text = "the server ended the deletion in the middle" }
+      failed.count, failed.outcome = count, "unknown"
+      return nil, failed, failed.code
+    end
+    count = told.count or count
+    if told["end"] then
+      return count
+    elseif told.error then
+      local code = told.code or "IO"
+      return nil, { code = code, text = told.error, count = count, outcome = told.outcome }, code
+    elseif on_progress then
+      on_progress(count)
+    end
+  end
+end
+
 return rows

@@ -7,7 +7,7 @@ local answer = require "loam.answer"
 local openapi = require "loam.openapi"
 
 local routes = {}
-local FILES = { "kv", "scan", "many", "buckets", "blobs", "health", "admin",
+local FILES = { "kv", "scan", "delete_range", "many", "buckets", "blobs", "health", "admin",
   "jobs", "tools", "look", "calls", "tokens" }
 
 local list = {}

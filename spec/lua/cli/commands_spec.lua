@@ -109,6 +109,26 @@ describe("loam get, put, delete", function()
     assert_failure(1, 'key "a" not found', run { "get", "a" })
   end)
 
+  it("remove a range, counted first, and never without bounds and --yes", function()
+    run({ "load", "-" }, '{"k":"a1","v":"1"}\n{"k":"a2","v":"1"}\n{"k":"b","v":"1"}\n')
+    for words, text in pairs {
+      [{}] = "keys are wanted, or a range", [{ "--prefix", "a" }] = "say %-%-yes",
+      [{ "--from", "a", "--yes" }] = "or a range", [{ "--to", "a", "--yes" }] = "or a range",
+      [{ "--prefix", "", "--yes" }] = "at least one byte",
+      [{ "--from", "", "--to", "", "--yes" }] = "at least one byte",
+      [{ "--prefix", "a", "--from", "a", "--yes" }] = "not both",
+      [{ "a1", "--prefix", "a", "--yes" }] = "not both", [{ "a1", "--dry-run" }] = "not both",
+    } do
+      table.insert(words, 1, "delete")
+      assert_failure(2, text, run(words))
+    end
+
+    assert.are.equal("2\n", run({ "delete", "--prefix", "a", "--dry-run" }).out)
+    assert.are.equal("1\n", run({ "delete", "--from", "a1", "--to", "a2", "--yes" }).out)
+    assert.are.equal("1\n", run({ "delete", "-p", "a", "-y" }).out)
+    assert.are.equal("b\n", run({ "scan", "--keys-only" }).out)
+  end)
+
   it("refuse a key above the limit, by its name", function()
     assert_failure(3, "65536.*TOO_LARGE", run { "put", ("k"):rep(65537), "v" })
   end)

@@ -52,6 +52,19 @@ describe("loam --url", function()
     assert.matches("^compacted ", run({ "compact" }).out)
   end)
 
+  it("removes a range, and tells what stands in the way", function()
+    run({ "load" }, rows_text(2500))
+
+    assert.are.equal("100\n", run({ "delete", "--prefix", "key:0001", "--dry-run" }).out)
+    assert.are.equal("100\n", run({ "delete", "--prefix", "key:0001", "--yes" }).out)
+    assert.are.equal("2000\n",
+      run({ "delete", "--from", "key:000200", "--to", "key:002200", "--yes" }).out)
+    assert.are.equal("400\n", run({ "scan", "--count" }).out)
+    local refused = run { "delete", "-b", "none", "--prefix", "a", "--yes" }
+    assert.are.equal(3, refused.status)
+    assert.matches("no bucket 'none'.*; 0 rows are gone", refused.err)
+  end)
+
   it("dumps what was loaded, also values too large for a batch", function()
     local big = ("0123456789abcdef"):rep(100000)
     local text = rows_text(3000) .. '{"k":"large","v":"' .. big .. '"}\n'

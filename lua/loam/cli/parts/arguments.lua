@@ -129,10 +129,15 @@ function arguments.store(parser)
 end
 
 --- The bounds of a range.
-function arguments.range(parser)
+function arguments.bounds(parser)
   arguments.option(parser, "-p", "--prefix", "Only keys that begin so."):argname("BYTES")
   parser:option("--from", "First key."):argname("KEY")
   parser:option("--to", "Key in front of which the range ends."):argname("KEY")
+end
+
+--- The bounds of a range and how much of it.
+function arguments.range(parser)
+  arguments.bounds(parser)
   arguments.option(parser, "-n", "--limit", "Most rows."):argname("N"):convert(arguments.whole(1))
 end
 

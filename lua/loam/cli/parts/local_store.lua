@@ -73,6 +73,14 @@ function methods:delete(key)
   check(self.space:delete(key))
 end
 
+--- Removes the rows of a range {prefix} or {from, to}: how many, or nil, err with err.count.
+function methods:delete_range(range)
+  if range.prefix then
+    return self.space:delete_prefix(range.prefix)
+  end
+  return self.space:delete_range(range.from, range.to)
+end
+
 --- Returns the new number, nil for an absent key without init.
 function methods:incr(key, by, init)
   return (check(self.space:incr(key, by, init)))

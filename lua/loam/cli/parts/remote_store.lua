@@ -54,6 +54,10 @@ function methods:delete(key)
   check(self.client:delete(self.bucket, key))
 end
 
+function methods:delete_range(range)
+  return self.client:delete_range(self.bucket, range)
+end
+
 function methods:incr(key, by, init)
   return (check(self.client:incr(self.bucket, key, by, init)))
 end
