@@ -4,6 +4,7 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/check.h"
@@ -29,13 +30,27 @@ static struct job *find(struct jobs *jobs, uint64_t id) REQUIRES(jobs->mu)
     return id != 0 && job->info.id == id ? job : NULL;
 }
 
+/* The next id whose place in the list is free: a job that runs for long is stepped over. NULL when
+ * all places are taken. */
+static struct job *next_place(struct jobs *jobs) REQUIRES(jobs->mu)
+{
+    for (int i = 0; i < JOB_COUNT_MAX; i++) {
+        struct job *job = &jobs->list[jobs->next_id % JOB_COUNT_MAX];
+        if (job->info.id == 0 || job->info.state != LOAM_JOB_RUNNING) {
+            return job;
+        }
+        jobs->next_id++;
+    }
+    return NULL;
+}
+
 int jobs_begin(
     struct jobs *jobs, const char *kind, uint64_t bytes_total, uint64_t *id, struct loam_error *err)
 {
     int rc = LOAM_OK;
     mutex_lock(&jobs->mu);
-    struct job *job = &jobs->list[jobs->next_id % JOB_COUNT_MAX];
-    if (job->info.id != 0 && job->info.state == LOAM_JOB_RUNNING) {
+    struct job *job = next_place(jobs);
+    if (job == NULL) {
         rc = fail(err, LOAM_BUSY, "%d jobs are running", (int)JOB_COUNT_MAX);
     } else {
         *job = (struct job){0};
@@ -179,17 +194,26 @@ int loam_job_cancel(loam_db *db, uint64_t job, loam_error *err)
     return jobs_cancel(&db->jobs, job, err);
 }
 
+static int newest_first(const void *a, const void *b)
+{
+    uint64_t left = ((const loam_job_info *)a)->id;
+    uint64_t right = ((const loam_job_info *)b)->id;
+    return left < right ? 1 : left > right ? -1 : 0;
+}
+
 size_t loam_job_list(loam_db *db, loam_job_info *out, size_t capacity)
 {
+    loam_job_info all[JOB_COUNT_MAX];
     size_t count = 0;
     mutex_lock(&db->jobs.mu);
-    for (uint64_t id = db->jobs.next_id - 1; id > 0 && count < capacity; id--) {
-        struct job *job = find(&db->jobs, id);
-        if (job == NULL) {
-            break;
+    for (int i = 0; i < JOB_COUNT_MAX; i++) {
+        if (db->jobs.list[i].info.id != 0) {
+            all[count++] = db->jobs.list[i].info;
         }
-        out[count++] = job->info;
     }
     mutex_unlock(&db->jobs.mu);
+    qsort(all, count, sizeof(all[0]), newest_first);
+    count = count < capacity ? count : capacity;
+    memcpy(out, all, count * sizeof(all[0]));
     return count;
 }

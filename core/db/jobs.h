@@ -3,7 +3,9 @@
  * jobs.h - long operations that the caller follows: full compaction, later check and backup.
  * Floor 4. Thread: any.
  *
- *   RUNNING -> DONE | FAILED | CANCELLED        the last JOB_COUNT_MAX jobs are remembered
+ *   RUNNING -> DONE | FAILED | CANCELLED
+ *
+ * JOB_COUNT_MAX jobs are remembered: those that run, and the latest of the others.
  */
 #ifndef LOAM_DB_JOBS_H
 #define LOAM_DB_JOBS_H
@@ -23,7 +25,7 @@ struct jobs {
     struct loam_cond ended;
     struct job
         list[JOB_COUNT_MAX] PROTECTED_BY(mu); /* Job id i stands in list[i % JOB_COUNT_MAX]. */
-    uint64_t next_id PROTECTED_BY(mu);        /* From 1. */
+    uint64_t next_id PROTECTED_BY(mu);        /* From 1; steps over those of running jobs. */
     struct env *env;
 };
 

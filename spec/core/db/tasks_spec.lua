@@ -82,6 +82,29 @@ describe("db.tasks", function()
     assert.equal(lib.LOAM_JOB_DONE, admin.scrub(db).state)
   end)
 
+  it("steps over a job that runs for long, and lists it behind the later ones", function()
+    local db = filled()
+    local slow = assert(start(lib.loam_scrub, db._p, SLOW))
+    local last
+    for _ = 1, 70 do -- More than places in the list.
+      last = assert(start(lib.loam_compact, db._p))
+      assert.equal(lib.LOAM_JOB_DONE, admin.wait(db, last).state)
+    end
+
+    local list = ffi.new("loam_job_info[64]")
+    assert.equal(64, tonumber(lib.loam_job_list(db._p, list, 64)))
+
+    assert.equal(last, list[0].id)
+    for index = 1, 63 do
+      assert.is_true(list[index].id < list[index - 1].id)
+    end
+    assert.equal(slow, list[63].id)
+    assert.equal(1, tonumber(lib.loam_job_list(db._p, list, 1)))
+    assert.equal(lib.LOAM_JOB_RUNNING, info_of(db, slow).state)
+    assert.equal(0, lib.loam_job_cancel(db._p, slow, nil))
+    assert.equal("CANCELLED", admin.wait(db, slow).code)
+  end)
+
   it("lets one of two backups into a directory, and both into two", function()
     local db = filled()
     local slow = ffi.new("loam_backup_options", { incremental = true, bytes_per_second = SLOW })
