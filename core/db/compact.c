@@ -26,7 +26,9 @@ struct compacting {
     uint64_t job; /* Of a full compaction, or 0. */
     uint64_t bytes_in;
     uint64_t started_ns;
-    uint64_t reported; /* bytes_written at the last on_progress call. */
+    uint64_t reported;   /* bytes_written at the last on_progress call. */
+    struct table **made; /* The new tables, referenced. */
+    size_t made_count;
 };
 
 static bool is_busy(const struct loam_db *db, uint64_t order)
@@ -204,7 +206,9 @@ install(struct compacting *work, const struct compaction_job *job, struct loam_e
         rc = env_dir_sync(work->db->dir, err); /* The names of the outputs, before the edit. */
     }
     if (rc == LOAM_OK) {
-        rc = version_set_apply(work->db->versions, edit, err);
+        const struct table_list made = {.tables = job == NULL ? NULL : job->made,
+                                        .count = job == NULL ? 0 : job->output_count};
+        rc = version_set_apply_made(work->db->versions, edit, &made, err);
     }
     if (rc != LOAM_OK) {
         DISCARD(db_poison_if_lost(work->db));
@@ -222,6 +226,7 @@ static int rewrite(struct compacting *work, struct loam_error *err)
     TRY(snapshots_list(db, &snapshots, &snapshot_count, err));
     struct compaction_job job;
     job_init(db, &job, snapshots, snapshot_count);
+    job.tables = &db->tables;
     job.owner = work;
     job.next_file = next_file;
     job.bucket_is_live = bucket_is_live;
@@ -241,6 +246,7 @@ static int rewrite(struct compacting *work, struct loam_error *err)
         db_count(&db->counters.compaction_written_bytes, job.bytes_written);
         histogram_add(&db->histograms[LOAM_HISTOGRAM_COMPACTION],
                       monotonic_ns() - work->started_ns);
+        work->made = compaction_job_take_made(&job, &work->made_count);
     }
     compaction_job_deinit(&job);
     mem_free(snapshots);
@@ -309,6 +315,27 @@ static void compact_one(struct compacting *work) NO_THREAD_CHECK
     }
 }
 
+/* While a merge ran, the tables that it replaced held room that the new ones could not have. Called
+ * with db->mu held, and left with it. */
+static void warm(struct compacting *work) NO_THREAD_CHECK
+{
+    struct loam_db *db = work->db;
+    bool is_closing = db->is_closing;
+    mutex_unlock(&db->mu);
+    background_collect(db);
+    for (size_t i = 0; i < work->made_count; i++) {
+        if (!is_closing && work->made[i] != NULL) {
+            table_warm(work->made[i]);
+        }
+        table_unref(work->made[i]);
+        mutex_lock(&db->mu);
+        is_closing = db->is_closing;
+        mutex_unlock(&db->mu);
+    }
+    mem_free(work->made);
+    mutex_lock(&db->mu);
+}
+
 /* After a failed manifest write nothing is compacted any more: whoever waits for a job must hear
  * it. */
 static void refuse_job(struct loam_db *db, const struct loam_error *cause) REQUIRES(db->mu)
@@ -329,6 +356,7 @@ void *compaction_thread_run(void *argument)
             (void)cond_wait_until(&db->compact_wake, &db->mu, monotonic_ns() + IDLE_NS);
         } else if (begin(db, &work)) {
             compact_one(&work);
+            warm(&work);
         } else {
             (void)cond_wait_until(&db->compact_wake, &db->mu, monotonic_ns() + IDLE_NS);
         }

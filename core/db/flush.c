@@ -147,7 +147,8 @@ static int install(struct loam_db *db,
         rc = manifest_edit_remove_log(edit, logs[i], err);
     }
     if (rc == LOAM_OK) {
-        rc = version_set_apply(db->versions, edit, err);
+        const struct table_list made = {.tables = job->made, .count = job->output_count};
+        rc = version_set_apply_made(db->versions, edit, &made, err);
     }
     manifest_edit_free(edit);
     return rc;
@@ -166,6 +167,7 @@ int flush_memtables(struct loam_db *db,
     size_t log_count = logs_up_to(db, memtable_log_number(memtables[0]), logs);
     struct compaction_job job;
     job_init(db, &job, snapshots, snapshot_count);
+    job.tables = &db->tables;
     int rc = flush_build(db, memtables, count, &job, err);
     if (rc == LOAM_OK) {
         rc = install(db, &job, memtable_seq_max(memtables[0]), logs, log_count, err);

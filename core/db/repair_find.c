@@ -124,7 +124,7 @@ static int replay(struct repair *repair,
         struct manifest_edit_view view = manifest_edit_get(edit);
         rc = version_state_clone(&repair->known, &next, why);
         if (rc == LOAM_OK) {
-            rc = version_state_apply(&next, &repair->context, &view, &repair->names, why);
+            rc = version_state_apply(&next, &repair->context, &view, NULL, &repair->names, why);
         }
         if (rc == LOAM_OK) {
             version_state_deinit(&repair->known);

@@ -107,7 +107,7 @@ check_edit(struct repair *repair, const struct manifest_edit *edit, struct loam_
     struct version_state state = {0};
     struct version *version = NULL;
     struct manifest_edit_view view = manifest_edit_get(edit);
-    int rc = version_state_apply(&state, &repair->context, &view, &repair->names, err);
+    int rc = version_state_apply(&state, &repair->context, &view, NULL, &repair->names, err);
     if (rc == LOAM_OK) {
         size_t count = 0;
         const struct version_entry *entries = version_state_tables(&state, &count);

@@ -23,6 +23,7 @@ struct walk {
     uint64_t block_offset;
     uint64_t digest; /* Of all rows, when wanted. */
     bool is_digest_wanted;
+    const struct block_keeper *keeper; /* NULL: nobody wants the blocks. */
 };
 
 static int damaged(const struct walk *walk, const char *what, struct loam_error *err)
@@ -208,6 +209,9 @@ static int rows_check(struct walk *walk, struct table_window *window, struct loa
             rc = buf_append(&smallest, block->prefix.data, block->prefix.size, err);
             KEEP_FIRST(rc, buf_append(&smallest, row.suffix.data, row.suffix.size, err));
         }
+        if (rc == LOAM_OK && walk->keeper != NULL) {
+            walk->keeper->keep(walk->keeper->owner, i, block);
+        }
         block_unref(block);
         if (rc != LOAM_OK) {
             goto out;
@@ -234,6 +238,7 @@ uint64_t table_row_digest(const struct entry *entry)
 /* Everything but the hash of the file. */
 static int walk_check(const struct table_reader *reader,
                       const struct table_meta *meta,
+                      const struct block_keeper *keeper,
                       uint64_t *out_digest,
                       struct loam_error *err)
 {
@@ -242,7 +247,7 @@ static int walk_check(const struct table_reader *reader,
         return fail(err, LOAM_CORRUPT, "%s at offset %" PRIu64 ": point index does not verify",
                     reader->name, reader->footer.point.offset);
     }
-    struct walk walk = {.reader = reader, .is_digest_wanted = out_digest != NULL};
+    struct walk walk = {.reader = reader, .is_digest_wanted = out_digest != NULL, .keeper = keeper};
     struct table_window window = {0};
     int rc = rows_check(&walk, &window, err);
     table_window_deinit(&window);
@@ -258,11 +263,12 @@ int table_reader_check(const struct table_reader *reader,
                        const struct table_meta *meta,
                        struct loam_error *err)
 {
-    return table_reader_check_rows(reader, meta, NULL, err);
+    return table_reader_check_rows(reader, meta, NULL, NULL, err);
 }
 
 int table_reader_check_rows(const struct table_reader *reader,
                             const struct table_meta *meta,
+                            const struct block_keeper *keeper,
                             uint64_t *out_digest,
                             struct loam_error *err)
 {
@@ -270,9 +276,9 @@ int table_reader_check_rows(const struct table_reader *reader,
     int rc = hash_check(reader, meta->hash, &hash_err);
     if (rc == LOAM_CORRUPT) {
         /* Some byte is wrong: the walk mostly tells where. */
-        TRY(walk_check(reader, meta, NULL, err));
+        TRY(walk_check(reader, meta, NULL, NULL, err));
     } else if (rc == LOAM_OK) {
-        return walk_check(reader, meta, out_digest, err);
+        return walk_check(reader, meta, keeper, out_digest, err);
     }
     if (err != NULL) {
         *err = hash_err;

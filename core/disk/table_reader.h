@@ -17,12 +17,6 @@
 
 /* ffi: begin */
 struct table_reader;
-/* As table_reader_check(), and sums up table_row_digest() of all rows: who wrote the table compares
- * it with the sum over what it added. */
-NODISCARD int table_reader_check_rows(const struct table_reader *reader,
-                                      const struct table_meta *meta,
-                                      uint64_t *out_digest,
-                                      struct loam_error *err);
 /* A hash of everything in a row. */
 uint64_t table_row_digest(const struct entry *entry);
 
@@ -71,6 +65,19 @@ NODISCARD int table_reader_block(const struct table_reader *reader,
                                  uint32_t index,
                                  struct block **out,
                                  struct loam_error *err);
+
+/* Who wants the blocks that a check has read. The block is borrowed: block_ref() keeps it. */
+struct block_keeper {
+    void (*keep)(void *owner, uint32_t index, struct block *block);
+    void *owner;
+};
+/* As table_reader_check(), sums up table_row_digest() of all rows (who wrote the table compares it
+ * with the sum over what it added), and shows each good block to the keeper, which may be NULL. */
+NODISCARD int table_reader_check_rows(const struct table_reader *reader,
+                                      const struct table_meta *meta,
+                                      const struct block_keeper *keeper,
+                                      uint64_t *out_digest,
+                                      struct loam_error *err);
 
 /* Bytes of the file read in advance by one sequential reader. Zero-initialised is empty; a window
  * belongs to one reader at a time: table_window_reset() before the next. Thread: owner. */

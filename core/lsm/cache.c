@@ -66,12 +66,23 @@ void cache_free(struct cache *cache)
 
 /* Sweeping. */
 
+static uint64_t used(const struct cache *cache)
+{
+    return atomic_load_explicit(&cache->block_bytes, memory_order_relaxed) +
+           atomic_load_explicit(&cache->index_bytes, memory_order_relaxed);
+}
+
+bool cache_has_room(const struct cache *cache, uint64_t bytes)
+{
+    uint64_t capacity = atomic_load_explicit(&cache->capacity, memory_order_relaxed);
+    return used(cache) + bytes <= capacity - capacity / 8;
+}
+
 static uint64_t excess(const struct cache *cache)
 {
-    uint64_t used = atomic_load_explicit(&cache->block_bytes, memory_order_relaxed) +
-                    atomic_load_explicit(&cache->index_bytes, memory_order_relaxed);
+    uint64_t bytes = used(cache);
     uint64_t capacity = atomic_load_explicit(&cache->capacity, memory_order_relaxed);
-    return used > capacity ? used - capacity : 0;
+    return bytes > capacity ? bytes - capacity : 0;
 }
 
 static void release_block(struct epoch_item *item)

@@ -58,6 +58,9 @@ void cache_register(struct cache *cache, struct cache_member *member);
 void cache_unregister(struct cache *cache, struct cache_member *member);
 /* A block of so many bytes is about to be put into a slot; sweeps when that is too much. */
 void cache_charge(struct cache *cache, uint64_t bytes);
+/* Whether so many bytes more leave an eighth of the capacity free: what nobody has asked for yet
+ * may fill room that is free, and evicts nothing. */
+bool cache_has_room(const struct cache *cache, uint64_t bytes);
 /* It was not put there after all. */
 void cache_uncharge(struct cache *cache, uint64_t bytes);
 void cache_note_hit(struct cache *cache);

@@ -16,6 +16,7 @@
 
 #include "disk/table_builder.h"
 #include "lsm/iter.h"
+#include "lsm/table.h"
 
 /* ffi: begin */
 struct compaction_job {
@@ -32,6 +33,8 @@ struct compaction_job {
     size_t snapshot_count;
     bool is_bottom; /* Nothing older lies below the inputs for any key. */
     bool verify;    /* Read each output back before it counts. */
+    /* NULL, or what table objects of the verified outputs are to be made with. */
+    const struct table_context *tables;
     int (*next_file)(void *owner, uint64_t *number, struct loam_error *err);
     bool (*bucket_is_live)(void *owner, uint32_t bucket);
     /* Called every so many bytes: paces, and answers LOAM_CANCELLED to stop. */
@@ -39,7 +42,8 @@ struct compaction_job {
     void *owner;
     /* Filled by compaction_run(). */
     struct table_meta
-        *outputs; /* Owned by the job until compaction_job_deinit(); keys owned too. */
+        *outputs;        /* Owned by the job until compaction_job_deinit(); keys owned too. */
+    struct table **made; /* By output, one reference each; NULL where there is no object. */
     size_t output_count;
     uint64_t rows_in;
     uint64_t rows_out;
@@ -50,6 +54,9 @@ struct compaction_job {
  * or unverified one last (its number is set, its file may be missing): the caller removes the
  * files. Errors: IO, NO_SPACE, CORRUPT, CANCELLED, NO_MEMORY. */
 NODISCARD int compaction_run(struct compaction_job *job, struct loam_error *err);
+/* Takes the objects of the outputs away: the caller releases each that is not NULL, and the list
+ * with mem_free(). */
+struct table **compaction_job_take_made(struct compaction_job *job, size_t *count);
 void compaction_job_deinit(struct compaction_job *job);
 /* ffi: end */
 

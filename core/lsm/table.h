@@ -21,6 +21,12 @@
 /* ffi: begin */
 struct table;
 
+/* Some tables; entries may be NULL. */
+struct table_list {
+    struct table *const *tables;
+    size_t count;
+};
+
 /* What all tables of a store share. Constant while a table lives. */
 struct table_context {
     struct env_dir *dir;
@@ -44,6 +50,12 @@ const struct table_meta *table_meta(const struct table *table);
  * tries again. Errors: CORRUPT (also when the file is not the table that the manifest means,
  * or is missing), UNSUPPORTED, IO, NO_MEMORY. */
 NODISCARD int table_open(struct table *table, struct loam_error *err);
+/* For a table that was just written: opens it, checks it as table_reader_check_rows() does, and
+ * lets the blocks that this reads stay resident where the cache has free room. */
+NODISCARD int table_verify(struct table *table, uint64_t *out_digest, struct loam_error *err);
+/* Reads what is not resident of an open table, in order, as long as the cache has free room. What
+ * cannot be read is left to whoever wants it. */
+void table_warm(struct table *table);
 /* ffi: end */
 
 /* Starts to load what table_get() of this hash will look at first. */

@@ -79,11 +79,12 @@ static void mark_obsolete(const struct version_set *set, const struct version_se
 /* Builds what is to be published. */
 static int prepare(struct version_set *set,
                    const struct manifest_edit_view *view,
+                   const struct table_list *made,
                    struct version_set_change *change,
                    struct loam_error *err) REQUIRES(set->apply_mu)
 {
     TRY(version_state_clone(&set->state, &change->old_state, err));
-    TRY(version_state_apply(&change->old_state, set->context, view, &set->names, err));
+    TRY(version_state_apply(&change->old_state, set->context, view, made, &set->names, err));
     size_t count = 0;
     const struct version_entry *entries = version_state_tables(&change->old_state, &count);
     TRY(version_new(entries, count, &change->old_version, err));
@@ -92,6 +93,7 @@ static int prepare(struct version_set *set,
 
 int version_set_apply_locked(struct version_set *set,
                              const struct manifest_edit *edit,
+                             const struct table_list *made,
                              struct version_set_change *change,
                              struct loam_error *err)
 {
@@ -101,7 +103,7 @@ int version_set_apply_locked(struct version_set *set,
         TRY(version_set_roll_locked(set, err));
     }
     struct manifest_edit_view view = manifest_edit_get(edit);
-    TRY(prepare(set, &view, change, err));
+    TRY(prepare(set, &view, made, change, err));
     TRY(append(set, edit, err));
     publish(set, change);
     if (view.tables_removed_count > 0) {
@@ -121,10 +123,18 @@ int version_set_apply(struct version_set *set,
                       const struct manifest_edit *edit,
                       struct loam_error *err)
 {
+    return version_set_apply_made(set, edit, NULL, err);
+}
+
+int version_set_apply_made(struct version_set *set,
+                           const struct manifest_edit *edit,
+                           const struct table_list *made,
+                           struct loam_error *err)
+{
     PRE(set != NULL && edit != NULL);
     struct version_set_change change;
     mutex_lock(&set->apply_mu);
-    int rc = version_set_apply_locked(set, edit, &change, err);
+    int rc = version_set_apply_locked(set, edit, made, &change, err);
     mutex_unlock(&set->apply_mu);
     version_set_release(&change);
     return rc;

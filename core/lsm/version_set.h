@@ -47,6 +47,12 @@ NODISCARD int version_set_roll(struct version_set *set, struct loam_error *err);
 NODISCARD int version_set_apply(struct version_set *set,
                                 const struct manifest_edit *edit,
                                 struct loam_error *err);
+/* As version_set_apply(), for an edit that adds tables whose objects are there already: they are
+ * used instead of new ones. `made` may be NULL. */
+NODISCARD int version_set_apply_made(struct version_set *set,
+                                     const struct manifest_edit *edit,
+                                     const struct table_list *made,
+                                     struct loam_error *err);
 /* Closes the manifest and frees always; NULL is fine. Versions that others hold stay valid, names
  * do not. Errors: IO, NO_SPACE: every change is durable all the same. */
 NODISCARD int version_set_close(struct version_set *set, struct loam_error *err);

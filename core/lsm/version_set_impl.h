@@ -59,10 +59,12 @@ struct version_set_change {
     struct bucket_map *old_map;
 };
 
-/* version_set_apply() with apply_mu held by the caller, who calls version_set_release() without it.
+/* version_set_apply_made() with apply_mu held by the caller, who calls version_set_release()
+ * without it.
  */
 NODISCARD int version_set_apply_locked(struct version_set *set,
                                        const struct manifest_edit *edit,
+                                       const struct table_list *made,
                                        struct version_set_change *change,
                                        struct loam_error *err) REQUIRES(set->apply_mu);
 void version_set_release(struct version_set_change *change);

@@ -141,7 +141,7 @@ static int add_bucket(struct version_set *set,
     mutex_lock(&set->apply_mu);
     int rc = plan_bucket(set, bucket, edit, err);
     if (rc == LOAM_OK) {
-        rc = version_set_apply_locked(set, edit, &change, err);
+        rc = version_set_apply_locked(set, edit, NULL, &change, err);
     }
     mutex_unlock(&set->apply_mu);
     version_set_release(&change);
@@ -190,7 +190,7 @@ static int drop_bucket(struct version_set *set,
         return fail(err, LOAM_INVALID, "bucket 'default' cannot be dropped");
     }
     TRY(manifest_edit_drop_bucket(edit, bucket->id, err));
-    return version_set_apply_locked(set, edit, change, err);
+    return version_set_apply_locked(set, edit, NULL, change, err);
 }
 
 int version_set_bucket_drop(struct version_set *set, struct slice name, struct loam_error *err)
@@ -253,7 +253,7 @@ static int add_type(struct version_set *set,
         return fail(err, LOAM_TOO_LARGE, "a store has at most %u content types", CONTENT_TYPE_MAX);
     }
     TRY(manifest_edit_add_content_type(edit, (uint32_t)-found, name, err));
-    TRY(version_set_apply_locked(set, edit, change, err));
+    TRY(version_set_apply_locked(set, edit, NULL, change, err));
     *id = (uint32_t)-found;
     return LOAM_OK;
 }

@@ -128,7 +128,7 @@ static int replay(struct version_set *set,
         }
         TRY(rc);
         struct manifest_edit_view view = manifest_edit_get(edit);
-        rc = version_state_apply(&set->state, set->context, &view, &set->names, err);
+        rc = version_state_apply(&set->state, set->context, &view, NULL, &set->names, err);
         if (rc != LOAM_OK) {
             error_prefix(err, "MANIFEST-%012llu", (unsigned long long)set->manifest_number);
             /* A limit that the store kept when it wrote this. */

@@ -230,9 +230,29 @@ static void drop_marked(struct version_state *state)
     state->tables.size = kept * sizeof(struct version_entry);
 }
 
+/* The object of a table that is to be added, with a reference for the state. */
+static int object_of(const struct table_context *context,
+                     const struct table_meta *meta,
+                     const struct table_list *made,
+                     struct table **out,
+                     struct loam_error *err)
+{
+    for (size_t i = 0; made != NULL && i < made->count; i++) {
+        struct table *table = made->tables[i];
+        if (table != NULL && table_meta(table)->number == meta->number) {
+            INV(is_same_file(table_meta(table), meta));
+            table_ref(table);
+            *out = table;
+            return LOAM_OK;
+        }
+    }
+    return table_new(context, meta, out, err);
+}
+
 static int add_table(struct version_state *state,
                      const struct table_context *context,
                      const struct table_meta *meta,
+                     const struct table_list *made,
                      struct loam_error *err)
 {
     struct version_entry *present = find_entry(state, meta->number);
@@ -249,7 +269,7 @@ static int add_table(struct version_state *state,
         return LOAM_OK;
     }
     struct version_entry entry = {.number = meta->number, .run = meta->run};
-    TRY(table_new(context, meta, &entry.table, err));
+    TRY(object_of(context, meta, made, &entry.table, err));
     size_t index = entry_seek(state, meta->number);
     int rc = insert(&state->tables, index, &entry, sizeof(entry), err);
     if (rc != LOAM_OK) {
@@ -263,11 +283,12 @@ static int add_table(struct version_state *state,
 static int apply_tables(struct version_state *state,
                         const struct table_context *context,
                         const struct manifest_edit_view *view,
+                        const struct table_list *made,
                         struct loam_error *err)
 {
     TRY(mark_removed(state, view, err));
     for (size_t i = 0; i < view->tables_added_count; i++) {
-        TRY(add_table(state, context, &view->tables_added[i], err));
+        TRY(add_table(state, context, &view->tables_added[i], made, err));
     }
     drop_marked(state);
     return LOAM_OK;
@@ -368,11 +389,12 @@ static int apply_content_types(struct version_state *state,
 int version_state_apply(struct version_state *state,
                         const struct table_context *context,
                         const struct manifest_edit_view *view,
+                        const struct table_list *made,
                         struct arena *names,
                         struct loam_error *err)
 {
     TRY(apply_logs(state, view, err));
-    TRY(apply_tables(state, context, view, err));
+    TRY(apply_tables(state, context, view, made, err));
     TRY(apply_buckets(state, view, names, err));
     TRY(apply_content_types(state, view, names, err));
     /* Counters only rise. */

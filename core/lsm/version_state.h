@@ -25,11 +25,13 @@ void version_state_deinit(struct version_state *state);
 NODISCARD int version_state_clone(const struct version_state *from,
                                   struct version_state *to,
                                   struct loam_error *err);
-/* Applies an edit; names are copied to `names` with a NUL behind. Errors: CORRUPT, TOO_LARGE (a
- * limit), NO_MEMORY: the state is then half changed, but can be released. */
+/* Applies an edit; names are copied to `names` with a NUL behind. Objects of added tables are those
+ * in `made` (NULL: none) or new. Errors: CORRUPT, TOO_LARGE (a limit), NO_MEMORY: the state is then
+ * half changed, but can be released. */
 NODISCARD int version_state_apply(struct version_state *state,
                                   const struct table_context *context,
                                   const struct manifest_edit_view *view,
+                                  const struct table_list *made,
                                   struct arena *names,
                                   struct loam_error *err);
 /* Adds the whole state to an empty edit. Errors: NO_MEMORY. */
