@@ -183,17 +183,23 @@ static int row_member(loam_buffer *out, char name, struct loam_slice bytes, int 
     return buf_append(out, "\"", 1, NULL);
 }
 
-/* Appends ,"seq":N and ,"expires_at_ms":N. */
-static int row_meta(loam_buffer *out, const loam_row *row)
+/* Appends ,"seq":N and ,"expires_at_ms":N and ,"content_type":"...". */
+static int row_meta(loam_db *db, loam_buffer *out, const loam_row *row)
 {
     TRY(buf_printf(out, NULL, ",\"seq\":%" PRIu64, row->seq));
-    if (row->expire_at_ms == 0) {
+    if (row->expire_at_ms != 0) {
+        TRY(buf_printf(out, NULL, ",\"expires_at_ms\":%" PRIu64, row->expire_at_ms));
+    }
+    const char *type =
+        row->content_type == 0 ? NULL : loam_content_type_name(db, row->content_type);
+    if (type == NULL || !host_is_utf8(type, strlen(type))) {
         return LOAM_OK;
     }
-    return buf_printf(out, NULL, ",\"expires_at_ms\":%" PRIu64, row->expire_at_ms);
+    TRY(buf_printf(out, NULL, ",\"content_type\":"));
+    return host_json_string(out, type, strlen(type));
 }
 
-static int add_row(loam_buffer *out, const loam_row *row, int flags)
+static int add_row(loam_db *db, loam_buffer *out, const loam_row *row, int flags)
 {
     struct loam_slice key = {.data = row->key, .size = row->key_size};
     struct loam_slice value = {.data = row->value, .size = row->value_size};
@@ -208,20 +214,20 @@ static int add_row(loam_buffer *out, const loam_row *row, int flags)
         TRY(row_member(out, 'v', value, 0));
     }
     if ((flags & HOST_ROWS_META) != 0) {
-        TRY(row_meta(out, row));
+        TRY(row_meta(db, out, row));
     }
     return buf_append(out, "}", 1, NULL);
 }
 
-int host_json_rows(loam_buffer *out, const loam_rows *rows, size_t start, size_t limit, int flags)
+int host_json_rows(loam_db *db, loam_buffer *out, const loam_rows *rows, size_t limit, int flags)
 {
-    PRE(start <= limit && limit <= rows->count);
-    for (size_t i = start; i < limit; i++) {
+    PRE(limit <= rows->count);
+    for (size_t i = 0; i < limit; i++) {
         bool is_list = (flags & HOST_ROWS_LIST) != 0;
-        if (is_list && !(i == start && (flags & HOST_ROWS_FIRST) != 0)) {
+        if (is_list && !(i == 0 && (flags & HOST_ROWS_FIRST) != 0)) {
             TRY(buf_append(out, ",", 1, NULL));
         }
-        TRY(add_row(out, &rows->rows[i], flags));
+        TRY(add_row(db, out, &rows->rows[i], flags));
         if (!is_list) {
             TRY(buf_append(out, "\n", 1, NULL));
         }

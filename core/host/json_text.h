@@ -33,10 +33,12 @@ enum host_rows_flag {
     HOST_ROWS_LIST = 4,   /* Commas between rows in place of line ends. */
     HOST_ROWS_FIRST = 8,  /* LIST: no comma before the first row. */
     HOST_ROWS_BARE = 16,  /* LIST: keys alone, as strings. */
-    HOST_ROWS_META = 32,  /* Also "seq", and "expires_at_ms" where there is one. */
+    HOST_ROWS_META =
+        32, /* Also "seq", and "expires_at_ms" and "content_type" where there is one. */
 };
-/* Appends rows [start, limit) as {"k":...,"v":...} objects. Returns LOAM_OK or NO_MEMORY. */
-int host_json_rows(loam_buffer *out, const loam_rows *rows, size_t start, size_t limit, int flags);
+/* Appends the first `limit` rows of a block as {"k":...,"v":...} objects. Returns LOAM_OK or
+ * NO_MEMORY. */
+int host_json_rows(loam_db *db, loam_buffer *out, const loam_rows *rows, size_t limit, int flags);
 /* ffi: end */
 
 #endif

@@ -6,7 +6,8 @@
 -- Declarations go to the registry that is being filled while app.lua loads (loam.app_loader);
 -- afterwards they raise, because a route that appears in one worker only would answer one request
 -- in W. sleep() works in handlers and timers. A route's last argument may be {role, is_scoped}: who
--- may call it when the server asks for tokens (loam.gate).
+-- may call it when the server asks for tokens (loam.gate); and is_stream: the body is not
+-- collected, req.read() gives one piece after the other (loam.upload).
 local files = require "loam.static_files"
 
 local app = {}
@@ -33,8 +34,8 @@ local ROLES = { public = true, read = true, write = true, exec = true, deploy = 
 -- Role and scope of a route: what changes nothing is for read, all else for write, unless it says.
 local function access_of(call, method, options)
   for name in pairs(options or {}) do
-    if name ~= "role" and name ~= "is_scoped" then
-      error(("app.%s: unknown option '%s': it takes role and is_scoped"):format(call,
+    if name ~= "role" and name ~= "is_scoped" and name ~= "is_stream" then
+      error(("app.%s: unknown option '%s': it takes role, is_scoped and is_stream"):format(call,
         tostring(name)), 4)
     end
   end
@@ -55,7 +56,7 @@ local function declare(call, method, path, fn, options)
   local list = registry(call, 4).routes
   local role, is_scoped = access_of(call, method, options)
   list[#list + 1] = { name = "app", method = method, path = path, user_handler = fn, role = role,
-    is_scoped = is_scoped }
+    is_scoped = is_scoped, is_stream = options and options.is_stream == true }
 end
 
 for _, method in ipairs { "get", "post", "put", "delete", "patch" } do

@@ -22,7 +22,8 @@ end
 ---@param req table
 ---@param route table
 function browser.refusal(req, route)
-  if route.body ~= answer.JSON or req.body == "" then
+  local is_json = route.body == answer.JSON or route.body == answer.NDJSON
+  if not is_json or req.body == "" and not route.is_stream then
     return nil
   end
   local kind = (req.headers["Content-Type"] or ""):match("^%s*([^;%s]*)"):lower()
@@ -30,7 +31,7 @@ function browser.refusal(req, route)
     return nil
   end
   return answer.error(req, 415, "a browser sends JSON to this route with Content-Type: "
-    .. "application/json")
+    .. route.body)
 end
 
 --- Headers that keep a browser from running what somebody stored: its type is not guessed, and a

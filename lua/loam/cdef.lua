@@ -446,7 +446,7 @@ enum host_rows_flag {
     HOST_ROWS_BARE = 16,
     HOST_ROWS_META = 32,
 };
-int host_json_rows(loam_buffer *out, const loam_rows *rows, size_t start, size_t limit, int flags);
+int host_json_rows(loam_db *db, loam_buffer *out, const loam_rows *rows, size_t limit, int flags);
 ]]
 end
 

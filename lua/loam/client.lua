@@ -75,7 +75,7 @@ local function refusal(status, body)
   end
   local code = type(told.code) == "string" and told.code or status == 404 and "NOT_FOUND" or "IO"
   return nil, { code = code, text = told.error, status = status, index = told.index,
-    stall_ms = told.stall_ms, outcome = told.outcome }, code
+    count = told.count, line = told.line, stall_ms = told.stall_ms, outcome = told.outcome }, code
 end
 
 methods.refusal = refusal
@@ -302,6 +302,18 @@ function methods:delete_range(bucket, range)
   count, err, code = rows.counted(link, response, range.on_progress)
   link:close()
   return count, err, code
+end
+
+--- Stores rows of any number: read() gives pieces of NDJSON, cut anywhere, nil at the end. given:
+--- durability, deadline_ms. Returns how many rows. Batches are atomic, the whole is not: err.count
+--- tells how many, from the first, are stored, and err.line which line is at fault.
+---@return number? count, table? err, string? code
+function methods:load(bucket, read, given)
+  given = given or {}
+  local made, err, code = call(self, "POST", "/v1/kv/" .. uri.encode(bucket), { body = read,
+    query = { durability = given.durability, deadline_ms = given.deadline_ms },
+    headers = { ["Content-Type"] = "application/x-ndjson" } })
+  return member("count", made, err, code)
 end
 
 -- ---- Pipelined writes ----

@@ -111,11 +111,14 @@ function dispatch.answer(registry, req, ctx)
 end
 
 --- Returns the most bytes a body may have for a request, and the name of that limit; nil when the
---- request has no route or is not let in, so that it is answered without its body.
+--- request has no route or is not let in, so that it is answered without its body. Third: whether
+--- the body is to come in pieces, of any size.
 function dispatch.body_limit(registry, req, ctx)
   local route = match(registry, req, ctx)
   if not route or ctx.gate and ctx.gate:verdict(req, route) then
     return nil
+  elseif route.is_stream then
+    return math.huge, "none", true
   elseif route.body_max then
     return route.body_max(ctx.config)
   end

@@ -31,6 +31,7 @@ examples.by_route = {
     count = 2, next = json.null } },
   kv_delete_range = { answer = { count = 1204, seq = 15 } },
   kv_post = { answer = { value = 4, seq = 14 } },
+  kv_load = { answer = { count = 2000000, seq = 2000014 } },
   mget = { request = list { { k = "user:1" }, { b = "orders", k = "7" } },
     answer = list { { found = true, k = "user:1", seq = 12, v = "Ada" },
       { b = "orders", found = false, k = "7" } } },

@@ -1,11 +1,12 @@
 -- The request as handlers see it.
 --
 -- Fields: method, path (raw), params (of the path), query ({name = value}), args (checked, built-in
--- routes only), headers (any case), body, id, peer. From a socket each is made when first asked
--- for: a handler that needs no headers pays for none. request.fake{} makes one out of plain values,
--- for specs; handlers cannot tell the difference.
+-- routes only), headers (any case), body, read (loam.upload), id, peer. From a socket each is made
+-- when first asked for: a handler that needs no headers pays for none. request.fake{} makes one out
+-- of plain values, for specs; handlers cannot tell the difference.
 local ffi = require "ffi"
 local C = require "loam.native"
+local upload = require "loam.upload"
 local uri = require "loam.uri"
 
 local request = {}
@@ -68,6 +69,10 @@ function lazy.target(req)
   return ffi.string(req._p.target, req._p.target_size)
 end
 
+function lazy.read(req)
+  return upload.reader(req)
+end
+
 local metatable = { __name = "request" }
 
 function metatable.__index(req, name)
@@ -113,7 +118,7 @@ function request.fake(values)
     headers[name:lower()] = value
   end
   local parsed, message = uri.parse_query(query)
-  return {
+  local req = {
     method = values.method or "GET",
     target = target,
     path = path,
@@ -125,6 +130,8 @@ function request.fake(values)
     peer = values.peer or "127.0.0.1:1",
     listener = values.listener or 0,
   }
+  req.read = values.read or upload.reader(req)
+  return req
 end
 
 return request

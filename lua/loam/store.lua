@@ -307,6 +307,7 @@ local function fill(one)
     op.value_size = one.value_size or #one.value
   end
   op.ttl_ms = one.ttl_ms or 0
+  op.expire_at_ms = one.expire_at_ms or 0
   op.no_expiry = one.no_expiry or false
   op.content_type = one.content_type or 0
   op.condition = CONDITIONS[one.condition] or 0
@@ -329,9 +330,10 @@ local function submit(self, batch, how)
   return result
 end
 
---- Commits operations as one batch. Each is {op, bucket, key, value, value_size, ttl_ms, no_expiry,
---- content_type, condition = "absent" | "present" | "seq", if_seq, report_previous, by, init}; how
---- is {durability, deadline_ms}. Returns the outcome; its code is "OK" or says what failed.
+--- Commits operations as one batch. Each is {op, bucket, key, value, value_size, ttl_ms,
+--- expire_at_ms, no_expiry, content_type, condition = "absent" | "present" | "seq", if_seq,
+--- report_previous, by, init}; how is {durability, deadline_ms}. Returns the outcome; its code is
+--- "OK" or says what failed.
 function methods:write(ops, how)
   local batch = self._batch
   C.loam_batch_clear(batch)

@@ -25,6 +25,7 @@ local sink = require "loam.sink"
 local stats = require "loam.stats"
 local store = require "loam.store"
 local timers = require "loam.timers"
+local upload = require "loam.upload"
 
 local EVENT_CAPACITY = 1024 -- 32 pipelining connections fill it in one poll.
 local COMMITS_FD = 1 -- The number of the queue's descriptor in FD events.
@@ -60,6 +61,7 @@ local function handle(worker, p, generation)
     made, route = dispatch.answer(worker.registry, req, worker.ctx)
   end
   local status, bytes = sink.send(req, made)
+  upload.forget(p.slot, generation)
   guards.settle(worker, req, route, status, bytes)
   if log.is_on("debug") then
     log.debug(req.method, req.path, { status = status, route = route.name })
@@ -82,13 +84,16 @@ end
 -- The head of a request whose body is still to come: refuse it now, or say how long it may be.
 local function handle_head(worker, p, generation)
   local req = request.from_http(p, generation)
-  local limit, name = dispatch.body_limit(worker.registry, req, worker.ctx)
+  local limit, name, is_stream = dispatch.body_limit(worker.registry, req, worker.ctx)
   if not limit or C.host_admit(p, worker.names, #worker.names) ~= 0 then
     return handle(worker, p, generation)
   elseif p.body_expected > limit then
     local text = ("request body: %.0f, and %s is %.0f"):format(p.body_expected, name, limit)
     local made = answer.error(req, 413, text, { limit = name, value = limit })
     return answer_with(worker, req, made, dispatch.UNROUTED)
+  elseif is_stream then
+    upload.begin(p, generation)
+    return handle(worker, p, generation)
   end
   C.http_request_buffer(p, generation, limit)
 end
@@ -183,10 +188,10 @@ local function on_wake(worker)
   end
 end
 
--- The client has gone. A handler that runs ends the handle itself; before the whole body was there
--- none does.
+-- The client has gone. A handler that runs ends the handle; before the body was there none does,
+-- but for those that read it in pieces.
 local function on_closed(p, generation)
-  if p.is_complete == 0 then
+  if p.is_complete == 0 and not upload.on_closed(p.slot, generation) then
     C.http_request_release(p, generation)
   else
     sink.wake(p.slot, true)
@@ -199,6 +204,8 @@ local function on_event(worker, event)
     scheduler.spawn(handle, worker, event.request, event.generation)
   elseif kind == 2 then
     scheduler.spawn(handle_head, worker, event.request, event.generation)
+  elseif kind == 3 then
+    upload.on_piece(event)
   elseif kind == 4 then
     sink.wake(event.request.slot, false)
   elseif kind == 5 then
@@ -331,6 +338,7 @@ local function connect(worker)
   worker.calls = calls.new { host = worker.host, shared = worker.shared, index = worker.index,
     worker_count = worker.shared.worker_count,
     abandon = function(req, made)
+      upload.forget(req._p.slot, req._generation)
       guards.settle(worker, req, req.route or dispatch.UNROUTED, sink.abandon(req, made))
     end }
   worker.ctx = make_context(worker)
@@ -339,10 +347,9 @@ local function connect(worker)
   if C.http_fd_add(worker.http, worker.commits:fd(), COMMITS_FD) ~= 0 then
     error("cannot watch the completion queue", 0)
   end
-  local sleep = function(seconds) worker.timers:sleep(seconds) end
-  kv.waiter = worker.commits:kv_waiter(sleep)
+  kv.waiter = worker.commits:kv_waiter(worker.ctx.sleep)
   kv.use(kv.attach(worker.db, { durability = worker.config.durability }))
-  app.set_sleep(sleep)
+  app.set_sleep(worker.ctx.sleep)
 end
 
 -- A disk that hangs finishes nothing that would wake us, and deadlines pass all the same.

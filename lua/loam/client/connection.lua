@@ -4,6 +4,7 @@
 -- send() and receive() are apart, so that several requests can be on their way; answers come in the
 -- order of the requests. A failed connection is closed and its pending requests are forgotten:
 -- nobody knows what became of them. Called by loam.client.
+local sending = require "loam.client.sending"
 local socket = require "socket"
 
 local connection = {}
@@ -34,7 +35,7 @@ function connection.new(place, timeout_seconds, given)
   given = given or {}
   return setmetatable({
     _host = host, _port = port, _timeout = timeout_seconds, _socket = false, _methods = {},
-    _first = 1, _lost_count = 0, pending_count = 0, authority = authority,
+    _first = 1, _lost_count = 0, _is_cut = false, pending_count = 0, authority = authority,
     _token = given.token or false, _trust = place.is_tls and given or false,
   }, metatable)
 end
@@ -45,6 +46,7 @@ function methods:close()
     self._socket:close()
     self._socket = false
   end
+  self._is_cut = false
   self._methods, self._first, self.pending_count = {}, 1, 0
 end
 
@@ -118,14 +120,20 @@ local function connect(self)
   return unsent("IO", "cannot connect to %s: %s", self.authority, tostring(reason))
 end
 
+-- Whether something can be read, with TLS perhaps less than a byte of an answer.
+local function is_readable(self)
+  if self._trust then
+    return not self._socket:is_idle()
+  end
+  return #socket.select({ self._socket }, nil, 0) > 0
+end
+
 -- An idle connection on which something can be read was closed by the server.
 local function is_stale(self)
   if self.pending_count > 0 then
     return false
-  elseif self._trust then
-    return not self._socket:is_idle()
   end
-  return #socket.select({ self._socket }, nil, 0) > 0
+  return is_readable(self)
 end
 
 --- Makes sure that there is a connection. The second result tells whether it is an old one.
@@ -149,29 +157,31 @@ local function head_of(self, method, target, headers, body)
   for name, value in pairs(headers or {}) do
     lines[#lines + 1] = name .. ": " .. value
   end
-  if body or method == "POST" or method == "PUT" then
+  if type(body) == "function" then
+    lines[#lines + 1] = "Transfer-Encoding: chunked"
+  elseif body or method == "POST" or method == "PUT" then
     lines[#lines + 1] = "Content-Length: " .. #(body or "")
   end
   return table.concat(lines, "\r\n") .. "\r\n\r\n"
 end
 
-local function send_all(self, bytes)
-  local from = 1
-  while from <= #bytes do
-    local last, reason = self._socket:send(bytes, from)
-    if not last then
-      return nil, reason
-    end
-    from = last + 1
+local function send_body(self, body)
+  if type(body) == "string" then
+    return sending.bytes(self._socket, body)
   end
-  return true
+  local is_sent, reason = sending.pieces(self._socket, body, function()
+    return self.pending_count == 0 and is_readable(self)
+  end)
+  self._is_cut = reason == "answered"
+  return is_sent, reason
 end
 
---- Sends a request. Its answer is what receive() gives after those of the requests before.
+--- Sends a request. Its answer is what receive() gives after those of the requests before. A body
+--- may be a function that gives one piece after the other, nil at the end.
 ---@param method string
 ---@param target string  path and query
 ---@param headers? table<string, string>
----@param body? string
+---@param body? string|fun(): string?
 ---@return boolean? is_sent, table? err, string? code
 function methods:send(method, target, headers, body)
   if self._lost_count > 0 then
@@ -184,12 +194,12 @@ function methods:send(method, target, headers, body)
   end
   local head = head_of(self, method, target, headers, body)
   local is_sent, reason
-  if body and #body <= PIECE_BYTES then
-    is_sent, reason = send_all(self, head .. body)
+  if type(body) == "string" and #body <= PIECE_BYTES then
+    is_sent, reason = sending.bytes(self._socket, head .. body)
   else
-    is_sent, reason = send_all(self, head)
+    is_sent, reason = sending.bytes(self._socket, head)
     if is_sent and body then
-      is_sent, reason = send_all(self, body)
+      is_sent, reason = send_body(self, body)
     end
   end
   if not is_sent then
@@ -268,7 +278,7 @@ end
 -- and nothing is sent in their wake before somebody asks for a new connection with ensure().
 local function finished(self, response)
   response.kind = "none"
-  if (response.headers.connection or ""):lower() == "close" then
+  if self._is_cut or (response.headers.connection or ""):lower() == "close" then
     local count = self.pending_count
     self:close()
     self._lost_count = count

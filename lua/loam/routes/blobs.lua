@@ -144,7 +144,7 @@ function blobs.list(req, ctx)
   return answer.stream(200, headers, function(write)
     write("[")
     local count, problem = scan.each_block(rows, limit,
-      scan.writer(write, C.HOST_ROWS_LIST + C.HOST_ROWS_BARE))
+      scan.writer(ctx, write, C.HOST_ROWS_LIST + C.HOST_ROWS_BARE))
     if not count then
       -- A list cannot carry an error: the connection is cut, so that nobody takes it for complete.
       error(problem.text, 0)

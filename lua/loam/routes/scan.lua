@@ -97,12 +97,13 @@ local function flags_of(args)
 end
 
 --- Returns a use() for each_block that writes rows as JSON text.
-function scan.writer(write, flags)
+function scan.writer(ctx, write, flags)
   local buffer = ffi.gc(ffi.new("loam_buffer"), C.loam_buffer_free)
   return function(block, take, is_first)
     buffer.size = 0
     local first = is_first and C.HOST_ROWS_FIRST or 0
-    assert(C.host_json_rows(buffer, block, 0, take, flags + first) == 0, "out of memory")
+    assert(C.host_json_rows(ctx.store.db, buffer, block, take, flags + first) == 0,
+      "out of memory")
     write(buffer.data, buffer.size)
   end
 end
@@ -112,10 +113,11 @@ local function error_members(req, failure)
   return { error = answer.public_text(text), code = failure.code, request_id = req.id }
 end
 
-local function stream_ndjson(req, rows)
+local function stream_ndjson(req, ctx, rows)
   local args = req.args
   return function(write)
-    local count, next_key = scan.each_block(rows, args.limit, scan.writer(write, flags_of(args)))
+    local count, next_key = scan.each_block(rows, args.limit,
+      scan.writer(ctx, write, flags_of(args)))
     if not count then
       write(json.encode(error_members(req, next_key)) .. "\n")
     else
@@ -125,12 +127,12 @@ local function stream_ndjson(req, rows)
   end
 end
 
-local function stream_json(req, rows)
+local function stream_json(req, ctx, rows)
   local args = req.args
   return function(write)
     write('{"rows":[')
     local count, next_key, before = scan.each_block(rows, args.limit,
-      scan.writer(write, flags_of(args)))
+      scan.writer(ctx, write, flags_of(args)))
     local rest
     if not count then
       rest = json.encode(error_members(req, next_key))
@@ -172,7 +174,7 @@ function scan.get(req, ctx)
   local is_json = req.args.format == "json"
   local headers = { ["X-KV-Seq"] = ("%.0f"):format(rows.seq),
     ["Content-Type"] = is_json and answer.JSON or answer.NDJSON }
-  local stream = is_json and stream_json(req, rows) or stream_ndjson(req, rows)
+  local stream = is_json and stream_json(req, ctx, rows) or stream_ndjson(req, ctx, rows)
   return answer.stream(200, headers, stream, function() rows:close() end)
 end
 
@@ -197,7 +199,8 @@ scan.routes = {
       { name = "reverse", type = "flag", summary = "From the last key to the first." },
       { name = "keys_only", type = "flag", summary = "No values." },
       { name = "count_only", type = "flag", summary = "Only {count}." },
-      { name = "meta", type = "flag", summary = "Also seq and expires_at_ms of each row." },
+      { name = "meta", type = "flag",
+        summary = "Also seq, expires_at_ms and content_type of each row." },
       { name = "format", type = "string", values = { "ndjson", "json" }, default = "ndjson",
         summary = "One JSON object per line, or one JSON object with rows." },
     },

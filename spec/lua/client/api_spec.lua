@@ -15,6 +15,7 @@ local ARGUMENTS = {
   kv_scan = { bucket = "default", format = "json" },
   kv_put = { bucket = "default", key = "user/1", body = "Ada", ttl = 600 },
   kv_delete = { bucket = "default", key = "none" },
+  kv_load = { bucket = "default", body = '{"k":"gone:1","v":"1"}\n{"k":"gone:2","v":"2"}' },
   kv_delete_range = { bucket = "default", prefix = "gone:", confirm = true },
   kv_post = { bucket = "default", key = "n", op = "incr", by = 2, init = 1 },
   bucket_get = { bucket = "default" }, bucket_delete = { bucket = "sessions" },
