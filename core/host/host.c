@@ -238,6 +238,18 @@ void host_worker_ready(struct host_worker *worker)
     host_worker_move(worker, HOST_WORKER_SERVING, NULL);
 }
 
+struct host_turn *host_turn(struct host *host, int index)
+{
+    PRE(index >= 1 && index <= HOST_WORKER_COUNT_MAX);
+    return &host->turns[index - 1];
+}
+
+const char *host_worker_prefix(const struct host *host, int index)
+{
+    PRE(index >= 1 && index <= host->worker_count);
+    return http_worker_prefix(host->workers[index - 1]->http);
+}
+
 const struct http_counters *host_http_counters(const struct host *host, int index)
 {
     PRE(index >= 1);

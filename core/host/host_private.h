@@ -79,6 +79,7 @@ struct host {
     struct loam_cond cond; /* A worker's state changed. */
     struct host_worker *workers[HOST_WORKER_COUNT_MAX];
     int worker_count PROTECTED_BY(mutex);
+    struct host_turn turns[HOST_WORKER_COUNT_MAX]; /* Each written by its worker alone. */
     struct host_metric metrics[HOST_METRIC_COUNT_MAX] PROTECTED_BY(mutex);
     _Atomic int metric_count; /* Release: the entries below it are complete. */
     int slot_count PROTECTED_BY(mutex);

@@ -335,6 +335,15 @@ loam_db *host_worker_db(struct host_worker *worker);
 int host_worker_index(const struct host_worker *worker);
 const char *host_worker_config(const struct host_worker *worker, size_t *size);
 void host_worker_ready(struct host_worker *worker);
+struct host_turn {
+    double since_ms;
+    double step;
+    double serial;
+    uint32_t size;
+    char what[116];
+};
+struct host_turn *host_turn(struct host *host, int index);
+const char *host_worker_prefix(const struct host *host, int index);
 const struct http_counters *host_http_counters(const struct host *host, int index);
 int host_metric_slot(struct host *host, const char *key, size_t key_size, int width);
 double *host_metric_row(struct host *host, int index);

@@ -24,6 +24,9 @@ local ready = {} -- Tasks that gave way and go on after the batch.
 local ends = {} -- Task that is to end -> {problem, abandon, is_told}.
 local detachers = {} -- Task -> what takes it out of what it waits for.
 
+local subjects = {} -- Task -> what it is busy with.
+local announce = function() end
+
 local function body(fn, a, b, c)
   while true do
     protected_call("task", fn, a, b, c)
@@ -34,19 +37,21 @@ end
 local function step(task, a, b, c, d)
   local before = current
   current = task
+  announce(subjects[task])
   local is_ok, what = coroutine.resume(task, a, b, c, d)
   current = before
+  announce(subjects[before or false])
   if not is_ok then
     error(what, 0) -- body() catches everything: this is a mistake of ours.
   end
   if what == PARKED then
-    ends[task] = nil
+    ends[task], subjects[task] = nil, nil
     if pool_size < POOL_MAX then
       pool_size = pool_size + 1
       pool[pool_size] = task
     end
   elseif what == ABANDONED then
-    ends[task] = nil
+    ends[task], subjects[task] = nil, nil
   end
 end
 
@@ -61,6 +66,18 @@ function scheduler.spawn(fn, a, b, c)
     task = coroutine.create(body)
   end
   step(task, fn, a, b, c)
+end
+
+--- Lets fn(subject) know what goes on from now: what a task has said to be busy with, nil between
+--- tasks.
+function scheduler.watch(fn)
+  announce = fn
+end
+
+--- Says what the running task is busy with until it ends.
+function scheduler.set_subject(subject)
+  subjects[current] = subject
+  announce(subject)
 end
 
 --- The running task, nil outside.

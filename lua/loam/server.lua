@@ -7,13 +7,17 @@ local address = require "loam.address"
 local ffi = require "ffi"
 local json = require "loam.json"
 local log = require "loam.log"
+local metrics = require "loam.metrics"
 local C = require "loam.native"
 local options = require "loam.config.options"
 local tls = require "loam.tls"
+local turns = require "loam.turns"
+local watch = require "loam.watch"
 
 local server = {}
 local SIGHUP, SIGINT, SIGTERM = 1, 2, 15
 local EXIT_FAILURE, EXIT_USAGE = 1, 2
+local WATCH_MS = 500
 local END_GRACE_MS = 3000 -- Beyond the drain: commits on their way, and the workers' own end.
 
 local err = ffi.new("loam_error")
@@ -159,11 +163,23 @@ end
 
 -- ---- Run and stop ----
 
+-- Who looks whether the workers turn.
+local function new_watch(self)
+  metrics.use(self.host, 0)
+  local count = metrics.counter("loam_worker_stalls_total",
+    "Times that a worker did not come back to its poll within worker_stall_ms.")
+  return watch.new(function()
+    return turns.stalled(self.host, self.worker_count, self.values.worker_stall_ms)
+  end, function() count:inc() end)
+end
+
 -- Waits for the end. Returns what the process is to answer.
 local function wait_for_end(self)
+  local watching = new_watch(self)
   while true do
-    local signal = C.host_signal_wait(self.host, -1)
+    local signal = C.host_signal_wait(self.host, WATCH_MS)
     log.follow(C.host_shared(self.host))
+    watching:look()
     if signal == SIGHUP then
       log.info("reload")
       if self.tls then

@@ -66,6 +66,7 @@ function methods:run_all(list)
     ids[at] = self:start(timer.seconds * 1000, function()
       ids[at] = nil
       scheduler.spawn(function()
+        scheduler.set_subject("a timer of app.lua")
         local _ = not is_stopped and timers.call(timer)
         if timer.is_repeated and not is_stopped then
           start(at, timer)

@@ -9,6 +9,7 @@ local app = require "loam.app"
 local app_loader = require "loam.app_loader"
 local books = require "loam.books"
 local calls = require "loam.calls"
+local chores = require "loam.chores"
 local commits = require "loam.commits"
 local dispatch = require "loam.dispatch"
 local fast_ways = require "loam.fast_ways"
@@ -25,17 +26,12 @@ local sink = require "loam.sink"
 local stats = require "loam.stats"
 local store = require "loam.store"
 local timers = require "loam.timers"
+local turns = require "loam.turns"
 local upload = require "loam.upload"
 
 local EVENT_CAPACITY = 1024 -- 32 pipelining connections fill it in one poll.
 local COMMITS_FD = 1 -- The number of the queue's descriptor in FD events.
-local DEV_INTERVAL_MS = 300
-local LOG_INTERVAL_MS = 500
-local LOG_LINES = 32
-local LOG_LEVELS_MAX = 3
 local FAST_PUT = { name = "kv_put", role = "write" }
-local TOKENS_INTERVAL_MS = 500
-local DEADLINES_INTERVAL_MS = 500
 
 -- ---- Requests ----
 
@@ -56,6 +52,7 @@ local function handle(worker, p, generation)
   req.started_ms = started_ms
   guards.start(worker, req)
   worker.calls:add(req)
+  scheduler.set_subject(req)
   local made, route = admission_answer(worker, req), dispatch.UNROUTED
   if not made then
     made, route = dispatch.answer(worker.registry, req, worker.ctx)
@@ -96,28 +93,6 @@ local function handle_head(worker, p, generation)
     return handle(worker, p, generation)
   end
   C.http_request_buffer(p, generation, limit)
-end
-
--- ---- Timers ----
-
-local function take_log(worker)
-  local lines = worker.log_lines
-  local count = tonumber(C.loam_log_take(worker.db, lines, LOG_LINES))
-  for at = 0, count - 1 do
-    local line = lines[at]
-    local level = math.min(math.max(line.level, 0), LOG_LEVELS_MAX)
-    log.write(level, ffi.string(line.text), { from = "engine" }, tonumber(line.at_ms))
-  end
-end
-
-local function every(worker, interval_ms, fn)
-  local function again()
-    fn()
-    if not worker.is_draining then
-      worker.timers:start(interval_ms, again)
-    end
-  end
-  worker.timers:start(interval_ms, again)
 end
 
 -- ---- app.lua ----
@@ -228,6 +203,7 @@ end
 -- first ones of idle connections.
 local function take_events(worker, events, count)
   local got, started_ms = 0, C.host_monotonic_ms()
+  worker.turn.since_ms = started_ms
   local try_get, is_fast, noted = worker.fast_get, worker.is_fast, worker.notes
   local try_put, flush = worker.fast_put.try, worker.fast_put.flush
   for at = 0, count - 1 do
@@ -250,6 +226,7 @@ end
 
 local function turn(worker, events)
   local timeout_ms = scheduler.has_ready() and 0 or -1
+  worker.turn.since_ms = 0
   local count = C.http_poll(worker.http, timeout_ms, events, EVENT_CAPACITY)
   if count < 0 then
     error("the poll of the event loop failed", 0)
@@ -290,6 +267,9 @@ local function make_context(worker)
     config_rows = function() return worker.config_rows end,
     is_stopping = function() return worker.shared.stop_ms >= 0 end,
     sleep = function(seconds) worker.timers:sleep(seconds) end,
+    stalled = function()
+      return turns.stalled(worker.host, worker.shared.worker_count, worker.config.worker_stall_ms)
+    end,
     volume_id = function()
       if not uuid then
         local given = worker.config.volume_id
@@ -316,15 +296,16 @@ local function open(handle_of_worker)
     db = C.host_worker_db(handle_of_worker),
     index = C.host_worker_index(handle_of_worker),
     shared = C.host_shared(host),
+    turn = C.host_turn(host, C.host_worker_index(handle_of_worker)),
     config = given.values,
     config_rows = given.rows,
     names = address.names_text(given.hosts),
-    log_lines = ffi.new("loam_log_line[?]", LOG_LINES),
   }
   worker.reload_count = worker.shared.reload_count
   log.configure { level = worker.config.log_level, format = worker.config.log_format,
     worker = worker.index }
   metrics.use(host, worker.index)
+  scheduler.watch(turns.writer(worker.turn))
   return worker
 end
 
@@ -352,36 +333,13 @@ local function connect(worker)
   app.set_sleep(worker.ctx.sleep)
 end
 
--- A disk that hangs finishes nothing that would wake us, and deadlines pass all the same.
-local function take_stalled(worker)
-  if worker.commits.pending + worker.fast_put.pending() > 0 then
-    worker.commits:take()
-    local now_ms = C.host_monotonic_ms()
-    worker.commits:give_up(now_ms)
-    worker.fast_put.give_up(now_ms)
-  end
-end
-
-local function start_timers(worker)
-  every(worker, DEADLINES_INTERVAL_MS, function() take_stalled(worker) end)
-  if worker.index == 1 then
-    every(worker, LOG_INTERVAL_MS, function() take_log(worker) end)
-  end
-  if worker.gate and worker.gate.path then
-    every(worker, TOKENS_INTERVAL_MS, function() guards.refresh(worker) end)
-  end
-  if worker.config.dev and worker.config.app then
-    every(worker, DEV_INTERVAL_MS, function() watch_app(worker) end)
-  end
-end
-
 local function serve(worker)
   load_first(worker)
-  start_timers(worker)
+  chores.start(worker, function() watch_app(worker) end)
   C.host_worker_ready(worker.handle)
   run(worker)
   if worker.index == 1 then
-    take_log(worker)
+    chores.take_log(worker)
   end
 end
 

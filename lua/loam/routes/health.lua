@@ -21,6 +21,10 @@ local function reasons_of(ctx, now)
   if now.health ~= "ok" then
     reasons[#reasons + 1] = answer.public_text(now.health_text)
   end
+  for _, one in ipairs(ctx.stalled()) do
+    reasons[#reasons + 1] = ("worker %d has not turned for %.1f s: %s"):format(one.worker,
+      one.ms / 1000, one.what)
+  end
   if ctx.is_stopping() then
     reasons[#reasons + 1] = "the server is stopping"
   end
@@ -31,7 +35,7 @@ function health.health(_, ctx)
   local now = stats.read(ctx.store.db)
   local is_failing = now.health == "read_only"
   return answer.json(is_failing and 503 or 200, {
-    status = now.health,
+    status = now.health == "ok" and #ctx.stalled() > 0 and "degraded" or now.health,
     volume_id = ctx.volume_id(),
     keys = now.key_count_estimate,
     segments = now.table_count,
@@ -47,7 +51,7 @@ end
 
 function health.readyz(_, ctx)
   local now = stats.read(ctx.store.db)
-  local is_ready = now.health ~= "read_only" and not ctx.is_stopping()
+  local is_ready = now.health ~= "read_only" and not ctx.is_stopping() and #ctx.stalled() == 0
   return answer.json(is_ready and 200 or 503,
     { status = is_ready and "ok" or "not ready", reasons = reasons_of(ctx, now) },
     not is_ready and { ["Retry-After"] = "1" } or nil)
@@ -95,6 +99,18 @@ local function add_latencies(lines, db)
     values)
 end
 
+local function add_stalls(lines, ctx)
+  local values = {}
+  for index = 1, ctx.worker_count do
+    values[index] = { { worker = tostring(index) }, 0 }
+  end
+  for _, one in ipairs(ctx.stalled()) do
+    values[one.worker][2] = one.ms / 1000
+  end
+  metrics.family(lines, "gauge", "loam_worker_stalled_seconds",
+    "How long a worker has not come back to its poll, from worker_stall_ms on.", values)
+end
+
 local function text_form(ctx, now)
   local lines = {}
   metrics.family(lines, "gauge", "loam_up_seconds", "Seconds since the start.",
@@ -105,6 +121,7 @@ local function text_form(ctx, now)
   metrics.family(lines, "gauge", "loam_health_info", "State and first cause as labels; always 1.",
     { { { state = now.health, cause = cause }, 1 } })
   add_fields(lines, "loam_", stats.FIELDS, now)
+  add_stalls(lines, ctx)
   add_latencies(lines, ctx.store.db)
   add_fields(lines, "loam_http_", stats.HTTP_FIELDS, stats.http(ctx.host, ctx.worker_count))
   for _, line in ipairs(metrics.lines()) do
@@ -131,7 +148,8 @@ health.routes = {
     handler = health.livez, summary = "The process answers.", answers = { [200] = "Yes." } },
   { name = "readyz", method = "GET", path = "/readyz", role = "public", params = {},
     handler = health.readyz, summary = "The server takes requests.",
-    answers = { [200] = "Yes.", [503] = "It is stopping, or read-only." } },
+    answers = { [200] = "Yes.", [503] = "It is stopping, read-only, or a worker is stalled; see "
+      .. "reasons." } },
   { name = "metrics", method = "GET", path = "/metrics", role = "read", params = {},
     handler = health.metrics, summary = "Prometheus text; JSON with Accept: application/json.",
     answers = { [200] = "The metrics." } },
