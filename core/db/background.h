@@ -57,7 +57,8 @@ NODISCARD int check_store(struct loam_db *db,
                           struct progress *progress,
                           struct loam_error *err);
 
-/* rotate.c: creates the next log, names it in the edit and applies it. */
+/* rotate.c: creates the next log, names it in the edit and applies it. bytes_min: of the write that
+ * waits for it, or 0. */
 NODISCARD int log_begin(struct loam_db *db,
                         uint64_t bytes_min,
                         struct manifest_edit *edit,

@@ -45,7 +45,9 @@ static int seal(struct loam_db *db, struct loam_error *err)
     return rc;
 }
 
-/* Space to reserve for a log: a quarter above the memtable, less on a small disk. */
+/* How large a log may get: a quarter above the memtable, less on a small disk. All of it is
+ * reserved for a log that follows a full one; one that begins with the store or after an explicit
+ * flush may stay small, and gets its space in steps. */
 static uint64_t allocation(struct loam_db *db, uint64_t bytes_min)
 {
     uint64_t wanted = db->options.memtable_bytes + db->options.memtable_bytes / 4;
@@ -76,7 +78,8 @@ int log_begin(struct loam_db *db,
     TRY(version_set_next_file(db->versions, &number, err));
     uint64_t limit = allocation(db, bytes_min);
     struct wal_writer *wal = NULL;
-    int rc = wal_writer_open(db->dir, number, &db->tables.id, &commit->link, limit, &wal, err);
+    int rc = wal_writer_open(db->dir, number, &db->tables.id, &commit->link, limit,
+                             bytes_min == 0 ? WAL_ALLOCATE_MIN : limit, &wal, err);
     if (rc != LOAM_OK) {
         remove_log(db, number);
         return rc;

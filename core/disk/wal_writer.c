@@ -79,16 +79,16 @@ static int check_usable(const struct wal_writer *writer, struct loam_error *err)
 static int begin_file(struct wal_writer *writer,
                       struct env_dir *dir,
                       const struct file_header *header,
-                      uint64_t allocate_bytes,
+                      uint64_t expected,
+                      uint64_t allocated,
                       struct loam_error *err)
 {
     char bytes[FILE_HEADER_SIZE];
     writer->chain = writer->written_chain = file_header_encode(header, bytes);
-    int mapped =
-        allocate_bytes == 0 ? LOAM_UNSUPPORTED : env_map(writer->file, allocate_bytes, err);
+    int mapped = expected == 0 ? LOAM_UNSUPPORTED : env_map(writer->file, expected, allocated, err);
     writer->is_mapped = mapped == LOAM_OK;
     if (mapped == LOAM_UNSUPPORTED) {
-        mapped = env_allocate(writer->file, allocate_bytes, err);
+        mapped = env_allocate(writer->file, allocated, err);
     }
     TRY(mapped);
     TRY(env_write(writer->file, 0, bytes, sizeof(bytes), err));
@@ -104,7 +104,8 @@ int wal_writer_open(struct env_dir *dir,
                     uint64_t number,
                     const struct store_id *id,
                     const struct wal_link *previous,
-                    uint64_t allocate_bytes,
+                    uint64_t expected,
+                    uint64_t allocated,
                     struct wal_writer **out,
                     struct loam_error *err)
 {
@@ -127,7 +128,7 @@ int wal_writer_open(struct env_dir *dir,
         mem_free(writer);
         return rc;
     }
-    rc = begin_file(writer, dir, &header, allocate_bytes, err);
+    rc = begin_file(writer, dir, &header, expected, allocated, err);
     if (rc != LOAM_OK) {
         /* The first error is the one to tell; a file that stays is an orphan. */
         KEEP_FIRST(rc, wal_writer_close(writer, NULL));

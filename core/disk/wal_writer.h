@@ -17,14 +17,16 @@
 /* ffi: begin */
 struct wal_writer;
 
-/* Creates log `number`: space of allocate_bytes reserved, header written and synced, directory
- * synced. `previous` may be NULL for the first log of a store. Errors: EXISTS, IO, NO_SPACE,
- * NO_MEMORY; what was created is removed again where possible. */
+/* Creates log `number`: header written and synced, directory synced. It is expected to grow to
+ * `expected` bytes (0 = unknown), of which `allocated` are reserved now. `previous` may be NULL for
+ * the first log of a store. Errors: EXISTS, IO, NO_SPACE, NO_MEMORY; what was created is removed
+ * again where possible. */
 int wal_writer_open(struct env_dir *dir,
                     uint64_t number,
                     const struct store_id *id,
                     const struct wal_link *previous,
-                    uint64_t allocate_bytes,
+                    uint64_t expected,
+                    uint64_t allocated,
                     struct wal_writer **out,
                     struct loam_error *err);
 /* Frames one batch of `count` operations, the first with number first_seq, into memory; no I/O.

@@ -272,13 +272,13 @@ int env_allocate(struct env_file *file, uint64_t size, struct loam_error *err)
     return size == 0 ? LOAM_OK : file->ops->allocate(file, size, err);
 }
 
-int env_map(struct env_file *file, uint64_t size, struct loam_error *err)
+int env_map(struct env_file *file, uint64_t size, uint64_t first, struct loam_error *err)
 {
     PRE(file != NULL && size > 0);
     if (file->ops->map == NULL) {
         return fail(err, LOAM_UNSUPPORTED, "%s cannot be mapped", file->name);
     }
-    return file->ops->map(file, size, err);
+    return file->ops->map(file, size, first, err);
 }
 
 int env_trim(struct env_file *file, uint64_t size, struct loam_error *err)

@@ -61,10 +61,11 @@ struct env_file_ops {
     /* Allocates disk space of [0, size) without changing the size of the file. A driver without the
      * means answers LOAM_OK. */
     int (*allocate)(struct env_file *file, uint64_t size, struct loam_error *err);
-    /* Optional (NULL = UNSUPPORTED): makes [0, size) of a file being written allocated space and
-     * its size; from then on writes below it go through memory: they cost a copy, are in the
-     * kernel's hands when they return, and fail with an error as others do. */
-    int (*map)(struct env_file *file, uint64_t size, struct loam_error *err);
+    /* Optional (NULL = UNSUPPORTED): from then on writes to [0, size) of a file being written go
+     * through memory: they cost a copy, are in the kernel's hands when they return, and fail with
+     * an error as others do. Space of [0, first) is allocated at once, the rest in steps ahead of
+     * the writes; the file is as long as its space. */
+    int (*map)(struct env_file *file, uint64_t size, uint64_t first, struct loam_error *err);
     /* Ends a mapping and cuts a file being written to `size`; durable after sync. */
     int (*trim)(struct env_file *file, uint64_t size, struct loam_error *err);
     /* Starts write-out of [offset, offset + size) without waiting: smooths the later sync. Hint
@@ -203,7 +204,7 @@ NODISCARD int env_sync(struct env_file *file, struct loam_error *err);
 NODISCARD int env_size(struct env_file *file, uint64_t *size, struct loam_error *err);
 NODISCARD int env_allocate(struct env_file *file, uint64_t size, struct loam_error *err);
 /* Errors: UNSUPPORTED the driver or file system cannot; NO_SPACE; IO. */
-NODISCARD int env_map(struct env_file *file, uint64_t size, struct loam_error *err);
+NODISCARD int env_map(struct env_file *file, uint64_t size, uint64_t first, struct loam_error *err);
 /* What was written behind `size` is gone, after an env_sync() for good. */
 NODISCARD int env_trim(struct env_file *file, uint64_t size, struct loam_error *err);
 void env_write_behind(struct env_file *file, uint64_t offset, uint64_t size);

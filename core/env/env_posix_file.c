@@ -23,7 +23,12 @@ struct posix_file {
     pid_t owner; /* The process that opened it. */
     char *map;   /* [0, map_size) of the file, or NULL. */
     uint64_t map_size;
+    uint64_t map_allocated; /* Of the mapping, bytes that have disk space and lie in the file. */
 };
+
+/* How much more space a mapping gets when it needs some. */
+#define MAP_STEP_MIN (1u << 20)
+#define MAP_STEP_MAX (16u << 20)
 
 static struct posix_file *file_of(struct env_file *base)
 {
@@ -66,9 +71,38 @@ static int read_file(struct env_file *base,
     return LOAM_OK;
 }
 
+/* Allocates what a mapping needs up to `end`, and as much again as there is, within a step's
+ * bounds: a page must have its space and lie inside the file before it is touched. */
+static NOINLINE int map_grow(struct posix_file *file, uint64_t end, struct loam_error *err)
+{
+    uint64_t step = file->map_allocated < MAP_STEP_MIN   ? MAP_STEP_MIN
+                    : file->map_allocated > MAP_STEP_MAX ? MAP_STEP_MAX
+                                                         : file->map_allocated;
+    uint64_t size = file->map_allocated + step;
+    size = size < end ? end : size;
+    size = size > file->map_size ? file->map_size : size;
+    int rc = 0;
+    do {
+        rc =
+            fallocate(file->fd, 0, (off_t)file->map_allocated, (off_t)(size - file->map_allocated));
+    } while (rc != 0 && errno == EINTR);
+    if (rc != 0) {
+        int errnum = errno;
+        bool is_missing = errnum == EOPNOTSUPP || errnum == EINVAL || errnum == ENOSYS;
+        return fail_errno(err, is_missing ? LOAM_UNSUPPORTED : posix_code(errnum), errnum,
+                          "cannot allocate %llu bytes for %s", (unsigned long long)size,
+                          file->base.name);
+    }
+    file->map_allocated = size;
+    return LOAM_OK;
+}
+
 static int write_mapped(
     struct posix_file *file, uint64_t offset, const void *data, size_t size, struct loam_error *err)
 {
+    if (UNLIKELY(offset + size > file->map_allocated)) {
+        TRY(map_grow(file, offset + size, err));
+    }
     if (LIKELY(map_copy(file->map + offset, data, size))) {
         return LOAM_OK;
     }
@@ -141,26 +175,21 @@ static int allocate(struct env_file *base, uint64_t size, struct loam_error *err
                       (unsigned long long)size, base->name);
 }
 
-static int map_file(struct env_file *base, uint64_t size, struct loam_error *err)
+static int map_file(struct env_file *base, uint64_t size, uint64_t first, struct loam_error *err)
 {
     struct posix_file *file = file_of(base);
     TRY(posix_check_owner(file->owner, base->name, err));
-    PRE(fits_offset(0, size) && size > 0 && file->map == NULL);
-    /* The pages must have their space and lie inside the file before they are touched. */
-    if (fallocate(file->fd, 0, 0, (off_t)size) != 0) {
-        int errnum = errno;
-        bool is_missing = errnum == EOPNOTSUPP || errnum == EINVAL || errnum == ENOSYS;
-        return fail_errno(err, is_missing ? LOAM_UNSUPPORTED : posix_code(errnum), errnum,
-                          "cannot allocate %llu bytes for %s", (unsigned long long)size,
-                          base->name);
-    }
+    PRE(fits_offset(0, size) && size > 0 && first <= size && file->map == NULL);
+    /* Longer than the file for now: what lies behind its end is not touched. */
+    file->map_size = size;
+    file->map_allocated = 0;
+    TRY(map_grow(file, first, err));
     void *map = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, file->fd, 0);
     if (map == MAP_FAILED) {
         return fail_errno(err, LOAM_UNSUPPORTED, errno, "cannot map %s", base->name);
     }
     map_guard_install();
     file->map = map;
-    file->map_size = size;
     return LOAM_OK;
 }
 

@@ -348,7 +348,7 @@ static void measure_log(struct bench *bench)
     char path[4200];
     (void)snprintf(path, sizeof(path), "%s/log", bench->path);
     must(env->open_dir(env, path, true, &dir, &err), "directory");
-    must(wal_writer_open(dir, 1, &id, NULL, 4u << 20, &bench->log, &err), "log");
+    must(wal_writer_open(dir, 1, &id, NULL, 4u << 20, 4u << 20, &bench->log, &err), "log");
     report(bench, "log_frame", measure_log_frame, NULL);
     must(wal_writer_close(bench->log, &err), "close");
     dir->ops->close(dir);

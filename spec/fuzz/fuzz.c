@@ -328,7 +328,7 @@ static void seed_wal(const char *folder, const char *ops_folder)
     char name[FILE_NAME_SIZE];
     seed_ops(&ops);
     put_seed(ops_folder, "ops", ops.data, ops.size);
-    ok(wal_writer_open(place.dir, NUMBER, &STORE, NULL, 4096, &writer, NULL));
+    ok(wal_writer_open(place.dir, NUMBER, &STORE, NULL, 4096, 4096, &writer, NULL));
     for (uint64_t i = 0; i < 4; i++) {
         ok(wal_writer_add(writer, 1 + 9 * i, 9, ops.data, ops.size, NULL));
         ok(wal_writer_write(writer, NULL));

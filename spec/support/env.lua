@@ -96,9 +96,9 @@ function file_methods:allocate(size)
 end
 
 --- From then on writes below size go through memory.
-function file_methods:map(size)
+function file_methods:map(size, first)
   local err = ffi.new("struct loam_error")
-  return answer(lib.env_map(self._p, size, err), err)
+  return answer(lib.env_map(self._p, size, first or 1, err), err)
 end
 
 --- Ends a mapping and cuts the file.

@@ -55,7 +55,7 @@ function wal.create(dir, number, options)
   options = options or {}
   local err, out = ffi.new("struct loam_error"), ffi.new("struct wal_writer *[1]")
   local rc = lib.wal_writer_open(dir._p, number, options.id or wal.id(), options.previous,
-    options.allocate or 0, out, err)
+    options.allocate or 0, options.allocate or 0, out, err)
   local ok, code, text = answer(rc, err)
   if not ok then
     return nil, code, text

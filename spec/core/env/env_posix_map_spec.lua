@@ -3,6 +3,7 @@ local env = require "spec.support.env"
 local tmpdir = require "spec.support.tmp"
 
 local SIZE = 65536
+local MIB = 2 ^ 20
 
 describe("env.posix_map", function()
   local path, dir, file
@@ -17,7 +18,7 @@ describe("env.posix_map", function()
     env.close_all()
   end)
 
-  it("makes the file as long as the mapping, of zeros", function()
+  it("makes the file as long as a small mapping, of zeros", function()
     assert(file:map(SIZE))
 
     assert.equal(SIZE, file:size())
@@ -65,9 +66,47 @@ describe("env.posix_map", function()
     end
   end)
 
-  it("refuses what the disk has no room for", function()
-    local _, code, text = file:map(2 ^ 50)
-    assert.truthy(code == "NO_SPACE" or code == "IO", code)
-    assert.truthy(text:find("a.wal", 1, true))
+  it("allocates ahead of what is written, in steps of 1 to 16 MiB", function()
+    assert(file:map(100 * MIB))
+    local chunk = ("x"):rep(MIB)
+    local previous = 0
+
+    for at = 0, 99 do
+      local size = file:size()
+      assert.is_true(size <= at * MIB + math.max(MIB, math.min(at, 16) * MIB), size)
+      assert.is_true(size >= at * MIB and size >= previous)
+      assert(file:write(at * MIB, chunk))
+      previous = size
+    end
+
+    assert.equal(100 * MIB, file:size())
+    assert.equal(chunk, file:read(63 * MIB, MIB))
+  end)
+
+  it("answers NO_SPACE when the disk is full at a step, and keeps what was written", function()
+    if os.execute("mount -t tmpfs -o size=3m tmpfs " .. path .. " 2>/dev/null") ~= 0 then
+      return pending "a tmpfs cannot be mounted: not root"
+    end
+    finally(function()
+      env.close_all()
+      assert(os.execute("umount " .. path) == 0)
+    end)
+    dir = assert(env.posix():open(path, false))
+    file = assert(dir:create("b.wal"))
+    assert(file:map(8 * MIB))
+    local chunk = ("x"):rep(MIB / 2)
+    local at = 0
+    local ok, code, text
+    repeat
+      ok, code, text = file:write(at, chunk)
+      at = at + (ok and #chunk or 0)
+    until not ok
+
+    assert.equal("NO_SPACE", code)
+    assert.equal("cannot allocate 4194304 bytes for b.wal: No space left on device", text)
+    assert.equal(2 * MIB, at)
+    assert.equal(chunk, file:read(at - #chunk, #chunk))
+    assert(file:trim(at))
+    assert.equal(at, file:size())
   end)
 end)
