@@ -177,8 +177,9 @@ describe("load and dump of 100,000 rows", function()
     assert.matches("^loaded 100,000 rows", program.read(dir .. "/out"))
     assert.are.equal(100000, count)
     if is_measured then
-      -- The rows have 82 MB. A full and a new memtable are the store's, and its cache for dump.
-      assert.is_true(load_peak < 128 * MIB, "load used " .. load_peak)
+      -- The rows have 82 MB. A full and a new memtable and the blocks of a new table are the
+      -- store's, which may use 512 MiB, and its cache for dump.
+      assert.is_true(load_peak < 192 * MIB, "load used " .. load_peak)
       assert.is_true(dump_peak < 64 * MIB, "dump used " .. dump_peak)
     end
   end)
