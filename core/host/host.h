@@ -110,17 +110,21 @@ int host_worker_index(const struct host_worker *worker);
 const char *host_worker_config(const struct host_worker *worker, size_t *size);
 /* Tells host_worker_wait() that this worker serves. Thread: worker */
 void host_worker_ready(struct host_worker *worker);
-/* What a worker is at. It alone writes; others may read at any time, and a text that is just being
- * written may come out mixed. */
+/* What a worker is at. It alone writes; others may read: a text may come out mixed. */
 struct host_turn {
     double since_ms; /* When it left its poll, by the monotonic clock; 0 = it waits for events. */
     double step;     /* Counts the tasks that went on. */
+    double step_ms;  /* When the last one did, by the monotonic clock. */
+    double ended;    /* The step that host_interrupt() has ended last. */
     double serial;   /* Of the request that runs; 0 = none. */
     uint32_t size;   /* Of `what`. */
-    char what[116];  /* Target of the request, or a few words. */
+    char what[100];  /* Target of the request, or a few words. */
 };
 /* Of worker `index`; valid until host_close(). Thread: any */
 struct host_turn *host_turn(struct host *host, int index);
+/* Lets worker `index` raise errors in Lua code that is not Loam's, nor compiled, for as long as it
+ * is in that step. The program only. Thread: main */
+void host_interrupt(struct host *host, int index, double step);
 /* What its request ids begin with, in front of "-". Thread: any */
 const char *host_worker_prefix(const struct host *host, int index);
 /* Counters of the connections of worker `index`; they move while they are read. Thread: any */

@@ -53,6 +53,8 @@ struct host_worker {
     /* Protected by host->mutex. */
     enum host_worker_state state;
     struct loam_error error; /* Why it failed. */
+    /* Atomic: set by the main thread, then a signal; read in the worker's hook. */
+    double interrupt_step;
     /* Protected by host->tasks.mutex. */
     struct host_task_list done;
 };

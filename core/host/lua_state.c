@@ -20,6 +20,8 @@
 /* What a prefix needs so that it is ours. Tried in order, relative to the program's directory. */
 static const char *const roots[] = {"/..", "/../share/loam", "/../../share/loam"};
 
+static _Thread_local char own_root[4200]; /* Of the last state that this thread made. */
+
 static const char preamble[] =
     "local root = ...\n"
     "package.loam_root = root\n"
@@ -93,10 +95,20 @@ int lua_state_call(lua_State *lua, int argument_count, int result_count, struct 
     return LOAM_OK;
 }
 
+bool lua_state_is_own(const char *source)
+{
+    size_t size = strlen(own_root);
+    if (source[0] != '@') {
+        return strcmp(source, "=loam") == 0 || strcmp(source, "=[C]") == 0;
+    }
+    const char *rest = source + 1 + size;
+    return strncmp(source + 1, own_root, size) == 0 &&
+           (strncmp(rest, "/lua/", 5) == 0 || strncmp(rest, "/bindings/", 10) == 0);
+}
+
 int lua_state_open(lua_State **out, struct loam_error *err)
 {
-    char root[4200];
-    TRY(find_root(root, sizeof root, err));
+    TRY(find_root(own_root, sizeof own_root, err));
     lua_State *lua = luaL_newstate();
     if (lua == NULL) {
         return mem_fail(err, sizeof(void *));
@@ -105,7 +117,7 @@ int lua_state_open(lua_State **out, struct loam_error *err)
     int rc =
         luaL_loadbuffer(lua, preamble, sizeof preamble - 1, "=loam") == 0 ? LOAM_OK : LOAM_SCRIPT;
     INV(rc == LOAM_OK);
-    lua_pushstring(lua, root);
+    lua_pushstring(lua, own_root);
     rc = lua_state_call(lua, 1, 0, err);
     if (rc != LOAM_OK) {
         lua_close(lua);

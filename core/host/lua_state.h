@@ -10,6 +10,7 @@
 
 #include <lauxlib.h>
 #include <lua.h>
+#include <stdbool.h>
 
 #include "base/attrs.h"
 #include "base/status.h"
@@ -17,6 +18,9 @@
 /* Makes a state with all libraries, package.path, and kv.native pointing at this program. *out is
  * released with lua_close(). Errors: NO_MEMORY, NOT_FOUND (no Lua files: fills err). Thread: any */
 NODISCARD int lua_state_open(lua_State **out, struct loam_error *err);
+/* Whether a function with this `source` (of lua_Debug) is one of Loam's. Thread: one that has made
+ * a state */
+bool lua_state_is_own(const char *source);
 /* Calls the function below its argument_count arguments. Returns LOAM_OK with result_count results
  * on the stack, or SCRIPT with the message in err and nothing on the stack. With LOAM_TRACEBACK
  * in the environment the message carries a traceback. Thread: the state's */

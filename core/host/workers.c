@@ -12,12 +12,14 @@
 #include "base/check.h"
 #include "base/memory.h"
 #include "host/host_private.h"
+#include "host/interrupt.h"
 #include "host/lua_state.h"
 
 static int run_lua(struct host_worker *worker, struct loam_error *err)
 {
     lua_State *lua = NULL;
     TRY(lua_state_open(&lua, err));
+    interrupt_begin(worker, lua);
     lua_getglobal(lua, "require");
     lua_pushliteral(lua, "loam.worker");
     int rc = lua_state_call(lua, 1, 1, err);
@@ -25,6 +27,7 @@ static int run_lua(struct host_worker *worker, struct loam_error *err)
         lua_pushlightuserdata(lua, worker);
         rc = lua_state_call(lua, 1, 0, err);
     }
+    interrupt_end();
     lua_close(lua);
     return rc;
 }

@@ -47,7 +47,37 @@ local function copy_of(list)
   return copy
 end
 
-local function run(path, registry)
+-- From now on what this state loads is not compiled, but for Loam's own modules: see the option
+-- handler_ms.
+local is_interpreting = false
+
+local function interpret()
+  if is_interpreting then
+    return
+  end
+  is_interpreting = true
+  for _, name in ipairs { "load", "loadstring", "loadfile" } do
+    local original = _G[name]
+    _G[name] = function(...)
+      local chunk, message = original(...)
+      if chunk then
+        jit.off(chunk, true)
+      end
+      return chunk, message
+    end
+  end
+  function _G.dofile(path)
+    return assert(loadfile(path))()
+  end
+  table.insert(package.loaders, 2, function(name)
+    local path = package.searchpath(name, package.path)
+    local root = rawget(package, "loam_root")
+    local is_own = path and root and path:sub(1, #root + 1) == root .. "/"
+    return path and not is_own and assert(loadfile(path)) or nil
+  end)
+end
+
+local function run(path, registry, is_interpreted)
   local file, message = io.open(path, "rb")
   if not file then
     return nil, "cannot read " .. message
@@ -63,6 +93,10 @@ local function run(path, registry)
   chunk, message = load(text, "@" .. path, "t", globals)
   if not chunk then
     return nil, message
+  end
+  if is_interpreted then
+    interpret()
+    jit.off(chunk, true)
   end
   app.fill(registry)
   local is_ok, problem = xpcall(chunk, function(problem)
@@ -94,8 +128,9 @@ end
 --- and one line.
 ---@param path string
 ---@param previous? table
+---@param is_interpreted? boolean  the functions of app.lua and its modules are not compiled
 ---@return table? registry, string? message
-function app_loader.load(path, previous)
+function app_loader.load(path, previous, is_interpreted)
   local directory = directory_of(path)
   add_to_path(directory)
   local kept = {}
@@ -105,7 +140,8 @@ function app_loader.load(path, previous)
   end
   local before = copy_of(package.loaded)
   local registry, message = run(path,
-    { routes = {}, middleware = {}, timers = {}, path = path, directory = directory })
+    { routes = {}, middleware = {}, timers = {}, path = path, directory = directory },
+    is_interpreted)
   if registry then
     local is_ok, problem = pcall(make_router, registry)
     registry, message = is_ok and registry or nil,

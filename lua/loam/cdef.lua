@@ -338,11 +338,14 @@ void host_worker_ready(struct host_worker *worker);
 struct host_turn {
     double since_ms;
     double step;
+    double step_ms;
+    double ended;
     double serial;
     uint32_t size;
-    char what[116];
+    char what[100];
 };
 struct host_turn *host_turn(struct host *host, int index);
+void host_interrupt(struct host *host, int index, double step);
 const char *host_worker_prefix(const struct host *host, int index);
 const struct http_counters *host_http_counters(const struct host *host, int index);
 int host_metric_slot(struct host *host, const char *key, size_t key_size, int width);

@@ -90,6 +90,12 @@ local function match(registry, req, ctx)
   return route, values, extra
 end
 
+local function over_budget(req, ctx)
+  local limit = ctx.config.handler_ms
+  return answer.error(req, 504, ("the handler computed for longer than handler_ms, which is %d")
+    :format(limit), { code = "BUDGET", limit = "handler_ms", value = limit })
+end
+
 --- Returns the answer and the route (or UNROUTED).
 ---@param registry table  what loam.app_loader gives
 ---@param req table
@@ -105,7 +111,8 @@ function dispatch.answer(registry, req, ctx)
   req.route = route
   local is_ok, made = protected_call(req, run, registry, route, values, req, ctx)
   if not is_ok and not made then
-    made = answer.error(req, 500, "internal error", { code = "SCRIPT" })
+    made = ctx.was_ended() and over_budget(req, ctx)
+      or answer.error(req, 500, "internal error", { code = "SCRIPT" })
   end
   return made, route
 end

@@ -176,10 +176,15 @@ end
 -- Waits for the end. Returns what the process is to answer.
 local function wait_for_end(self)
   local watching = new_watch(self)
+  local handler_ms = self.values.handler_ms
+  local interval_ms = handler_ms > 0 and math.min(WATCH_MS, math.ceil(handler_ms / 2)) or WATCH_MS
   while true do
-    local signal = C.host_signal_wait(self.host, WATCH_MS)
+    local signal = C.host_signal_wait(self.host, interval_ms)
     log.follow(C.host_shared(self.host))
     watching:look()
+    if handler_ms > 0 then
+      turns.interrupt(self.host, self.worker_count, handler_ms)
+    end
     if signal == SIGHUP then
       log.info("reload")
       if self.tls then

@@ -9,10 +9,10 @@ local log = require "loam.log"
 local C = require "loam.native"
 
 local turns = {}
-local WHAT_SIZE = 116
+local WHAT_SIZE = 100
 
 local function write(turn, serial, text, size)
-  turn.serial = serial
+  turn.serial, turn.step_ms = serial, C.host_monotonic_ms()
   turn.size = math.min(size, WHAT_SIZE)
   ffi.copy(turn.what, text, turn.size)
 end
@@ -57,6 +57,20 @@ function turns.stalled(host, worker_count, least_ms)
     end
   end
   return found
+end
+
+--- Ends what the user's code of a worker is at, when that has taken so long: see host_interrupt().
+--- Again and again, until it is at something else.
+function turns.interrupt(host, worker_count, most_ms)
+  local now_ms = C.host_monotonic_ms()
+  for index = 1, worker_count do
+    local turn = C.host_turn(host, index)
+    local step = turn.step
+    if turn.since_ms > 0 and turn.size > 0 and now_ms - turn.step_ms >= most_ms
+      and turn.step == step then
+      C.host_interrupt(host, index, step)
+    end
+  end
 end
 
 return turns

@@ -7,7 +7,7 @@ local watch = {}
 local methods = {}
 local metatable = { __name = "watch", __index = methods }
 local ADVICE = "Its other requests wait. A handler that only computes gives others a turn by "
-  .. "app.sleep(0)"
+  .. "app.sleep(0), or is ended by the option handler_ms"
 
 --- stalled() gives what loam.turns says; on_stall() is called once for each stall.
 function watch.new(stalled, on_stall)

@@ -114,7 +114,7 @@ local function reload(worker)
   if not path then
     return
   end
-  local registry, message = app_loader.load(path, worker.registry)
+  local registry, message = app_loader.load(path, worker.registry, worker.config.handler_ms > 0)
   if registry then
     use_registry(worker, registry)
     log.info("loaded", path)
@@ -135,7 +135,7 @@ local function load_first(worker)
   if not path then
     return use_registry(worker, app_loader.empty())
   end
-  local registry, message = app_loader.load(path)
+  local registry, message = app_loader.load(path, nil, worker.config.handler_ms > 0)
   if not registry then
     error(message, 0)
   end
@@ -267,6 +267,8 @@ local function make_context(worker)
     config_rows = function() return worker.config_rows end,
     is_stopping = function() return worker.shared.stop_ms >= 0 end,
     sleep = function(seconds) worker.timers:sleep(seconds) end,
+    -- Whether the running step is one that handler_ms has ended.
+    was_ended = function() return worker.turn.ended == worker.turn.step end,
     stalled = function()
       return turns.stalled(worker.host, worker.shared.worker_count, worker.config.worker_stall_ms)
     end,

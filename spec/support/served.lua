@@ -59,6 +59,7 @@ function served.open(changed, files)
     calls = { ask = function() return { rows = {}, is_killed = false, silent = {} } end },
     is_stopping = function() return self.is_stopping or false end,
     sleep = function() end,
+    was_ended = function() return false end,
     stalled = function() return self.stalled or {} end,
     volume_id = function() return "volume" end,
   }

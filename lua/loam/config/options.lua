@@ -62,6 +62,9 @@ local list = {
     help = "Form of log lines on standard error." },
   { name = "stop_deadline_ms", type = "duration", default = 10000, min = 0, max = 3600000,
     help = "How long a stop waits for running requests." },
+  { name = "handler_ms", type = "duration", default = 0, min = 0, max = 3600000,
+    help = "Code of app.lua that computes for so long without a wait is ended: 504 BUDGET. None of "
+      .. "it is compiled then. 0 = never." },
   { name = "worker_stall_ms", type = "duration", default = 5000, min = 100, max = 3600000,
     help = "A worker busy with one thing for so long is told in the log and in /health, and the "
       .. "server is not ready." },
