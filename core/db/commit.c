@@ -163,7 +163,8 @@ static void pass_lead(struct commit *commit) REQUIRES(commit->mu)
     if (UNLIKELY(commit->has_settler)) {
         cond_signal(&commit->settled);
     }
-    if (commit->head != NULL) {
+    /* A thread that is to stop waits until the queue is empty and nobody leads. */
+    if (commit->head != NULL || commit->is_stopping) {
         cond_signal(&commit->thread_wake);
     }
 }

@@ -9,7 +9,7 @@ local shell = require "spec.support.shell"
 local store = require "spec.support.db"
 local tmpdir = require "spec.support.tmp"
 
-local ROUNDS = 10
+local ROUNDS = 40
 
 local function code_of(_, code)
   return code
