@@ -76,7 +76,7 @@ local function run(registry, route, values, req, ctx)
     made = call_route(route, req, ctx)
   end
   if made.stream and req.method == "HEAD" then
-    made.stream = nil
+    made.stream = function() end -- The head is that of the GET.
   end
   return made
 end

@@ -94,7 +94,7 @@ local function body_of(route)
   local schema = schemas.bodies[route.name]
   local example = examples.by_route[route.name] and examples.by_route[route.name].request
   if not schema then
-    return { required = true,
+    return { required = not schemas.optional_bodies[route.name],
       content = { [route.body] = { schema = { type = "string", format = "binary" } } } }
   end
   return { required = not schemas.optional_bodies[route.name],

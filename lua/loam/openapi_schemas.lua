@@ -140,7 +140,11 @@ local ANYTHING = { type = "object" }
 
 -- JSON of good answers, by route: one schema for all statuses below 300 that have a body.
 openapi_schemas.answers = {
-  kv_post = object { value = { type = "number" }, seq = whole("Its sequence number.") },
+  kv_post = object({ seq = whole("Its sequence number."),
+    value = { type = "number", description = "incr: the new number." },
+    found = { type = "boolean", description = "getset, getdel: whether the key was there." },
+    v = text("getset, getdel: the value that was there, when it is UTF-8."),
+    v64 = text("The same as base64url.") }, { "seq" }),
   mget = list_of(ref "found_key"),
   batch = object { seq = whole("Of the commit."), count = whole("Operations.") },
   kv_load = object({ count = whole("Rows that are stored."),
@@ -215,7 +219,7 @@ openapi_schemas.bodies = {
   admin_token_create = ref "new_token",
 }
 
-openapi_schemas.optional_bodies = { bucket_put = true }
+openapi_schemas.optional_bodies = { bucket_put = true, kv_post = true }
 
 -- Headers of good answers, by route.
 local SEQ = { description = "Sequence number.", schema = { type = "string" } }

@@ -17,6 +17,14 @@ function scope.allows_bucket(req, name)
   return not grant or not grant.buckets or grant.buckets[name] == true
 end
 
+--- Raises 403 unless the token has a role beside that of the route.
+function scope.check_role(req, role)
+  local roles = req.grant and req.grant.roles
+  if roles and not (roles[role] or roles.admin) then
+    answer.raise(answer.error(req, 403, "this token does not have the role " .. role))
+  end
+end
+
 --- Raises 403 for a bucket outside.
 function scope.check_bucket(req, name)
   if not scope.allows_bucket(req, name) then

@@ -76,6 +76,7 @@ function store.outcome_of(code, filled, result)
   what.existed = result.existed
   what.number = result.number
   what.stall_ms = result.stall_ms
+  what.previous = ffi.string(result.previous.data, result.previous.size)
   C.loam_buffer_free(result.previous)
   return what
 end
@@ -313,6 +314,7 @@ local function fill(one)
   op.condition = CONDITIONS[one.condition] or 0
   op.if_seq = one.if_seq or 0
   op.report_previous = one.report_previous or false
+  op.want_previous = one.want_previous == true
   op.by = one.by or 0
   op.has_init = one.init ~= nil
   op.init = one.init or 0
@@ -332,8 +334,8 @@ end
 
 --- Commits operations as one batch. Each is {op, bucket, key, value, value_size, ttl_ms,
 --- expire_at_ms, no_expiry, content_type, condition = "absent" | "present" | "seq", if_seq,
---- report_previous, by, init}; how is {durability, deadline_ms}. Returns the outcome; its code is
---- "OK" or says what failed.
+--- report_previous, want_previous, by, init}; how is {durability, deadline_ms}. Returns the
+--- outcome; its code is "OK" or says what failed.
 function methods:write(ops, how)
   local batch = self._batch
   C.loam_batch_clear(batch)

@@ -210,25 +210,6 @@ describe("loam.gate", function()
       assert.equal(403, status("GET", "/v1/kv/other?prefix=user:", token))
     end)
 
-    it("removes ranges that lie within its prefix", function()
-      for _, query in ipairs { "prefix=user", "prefix=a", "from=user:&to=z", "from=a&to=user:2",
-        "from=&to=%FF" } do
-        assert.equal(403, status("DELETE", "/v1/kv/mine?confirm=1&" .. query, token), query)
-        assert.equal(403, status("DELETE", "/v1/kv/mine?dry_run=1&" .. query, token), query)
-      end
-      assert.equal(403, status("DELETE", "/v1/kv/other?confirm=1&prefix=user:", token))
-      assert.equal(403, status("DELETE", "/v1/kv/none?confirm=1&prefix=user:", token))
-      local reader = gated:token { roles = { "read" } }
-      assert.equal(403, status("DELETE", "/v1/kv/mine?dry_run=1&prefix=user:", reader))
-
-      assert.equal('{"count":1,"seq":', call("DELETE",
-        "/v1/kv/mine?confirm=1&from=user:&to=user:2", token).body:sub(1, 17))
-      assert.equal('{"count":1,"seq":',
-        call("DELETE", "/v1/kv/mine?confirm=1&prefix=user:", token).body:sub(1, 17))
-      assert.equal("v", call("GET", "/v1/kv/mine/user;", gated.first).body)
-      assert.equal("v", call("GET", "/v1/kv/other/user:1", gated.first).body)
-    end)
-
     it("is held to it by every item of mget and batch", function()
       assert.equal(200, status("POST", "/v1/mget", token, '[{"b":"mine","k":"user:1"}]'))
       assert.equal(200, status("POST", "/v1/batch", token,

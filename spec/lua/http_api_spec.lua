@@ -19,6 +19,9 @@ describe("loam serve", function()
     assert.equal(204, s:curl("-X PUT --data-binary hello2", "/v1/kv/default/a").status)
     assert.equal("hello2", s:curl("", "/v1/kv/default/a").body)
     assert.equal(200, s:curl("-I", "/v1/kv/default/a").status)
+    local head = s:request("HEAD", "/v1/kv/default")
+    assert.same({ 200, nil, "application/x-ndjson" }, -- The length of a stream is not known.
+      { head.status, head.headers["content-length"], head.headers["content-type"] })
     assert.equal(200, s:curl("-X POST", "/v1/kv/default/n?op=incr&init=1").status)
     assert.equal(200, s:curl("-X POST --data-binary '[{\"k\":\"a\"}]'", "/v1/mget").status)
     assert.equal(200, s:curl("-X POST --data-binary '{\"op\":\"put\",\"k\":\"b\",\"v\":\"1\"}'",

@@ -7,8 +7,8 @@ local answer = require "loam.answer"
 local openapi = require "loam.openapi"
 
 local routes = {}
-local FILES = { "kv", "scan", "delete_range", "load", "many", "buckets", "blobs", "health",
-  "admin", "jobs", "tools", "look", "calls", "tokens" }
+local FILES = { "kv", "change", "scan", "delete_range", "load", "many", "buckets", "blobs",
+  "health", "admin", "jobs", "tools", "look", "calls", "tokens" }
 
 local list = {}
 for _, file in ipairs(FILES) do

@@ -20,6 +20,13 @@ keys.DEADLINE = { name = "deadline_ms", type = "integer", min = 1, max = 3600000
 keys.TTL = { name = "ttl", type = "number", min = 0, max = 1e11,
   summary = "Seconds to live; 0 = never expires; the bucket's default otherwise." }
 
+keys.PATH = "/v1/kv/{bucket}/{key*}"
+
+--- The limit of a body that is a value, for body_max of a route.
+function keys.value_body_max(config)
+  return config.value_bytes_max, "value_bytes_max"
+end
+
 --- A failed call as an answer, raised.
 function keys.fail(req, failure, extra)
   answer.raise(answer.failure(req, failure, extra))

@@ -45,16 +45,26 @@ end
 
 -- ---- Writes ----
 
-local function check_body(req, ctx, size)
+--- Raises 413 for a value above the limit.
+function kv.check_value(req, ctx, size)
   local limit = ctx.config.value_bytes_max
   if size > limit then
     answer.refuse_size(req, "value", ("%d bytes"):format(size), "value_bytes_max", limit)
   end
 end
 
--- Commits an operation under the conditions of the request. Returns the outcome; or nil and the
--- answer to a condition that does not hold.
-local function commit(req, ctx, op)
+--- The id of the content type of the request.
+function kv.content_type(req, ctx)
+  local id, failure = ctx.store:content_type_id(req.headers["Content-Type"])
+  if not id then
+    keys.fail(req, failure)
+  end
+  return id
+end
+
+--- Commits an operation under the conditions of the request. Returns the outcome; or nil and the
+--- answer to a condition that does not hold.
+function kv.commit(req, ctx, op)
   local outcome, refused = conditions.write(req, op, function()
     local value, meta = ctx.store:get(op.bucket, op.key, { is_meta_only = true })
     if not value and meta then
@@ -74,16 +84,12 @@ end
 function kv.put(req, ctx)
   local bucket, key = keys.of(req, ctx)
   local value, size = request.body_bytes(req)
-  check_body(req, ctx, size)
+  kv.check_value(req, ctx, size)
   local op = { op = "put", bucket = bucket, key = key, value = value, value_size = size,
     report_previous = true }
   keys.set_ttl(op, req.args.ttl)
-  local content_type, failure = ctx.store:content_type_id(req.headers["Content-Type"])
-  if not content_type then
-    keys.fail(req, failure)
-  end
-  op.content_type = content_type
-  local outcome, refused = commit(req, ctx, op)
+  op.content_type = kv.content_type(req, ctx)
+  local outcome, refused = kv.commit(req, ctx, op)
   if not outcome then
     return refused
   elseif outcome.code == "OK" then
@@ -97,7 +103,7 @@ end
 function kv.delete(req, ctx)
   local bucket, key = keys.of(req, ctx)
   local op = { op = "delete", bucket = bucket, key = key }
-  local outcome, refused = commit(req, ctx, op)
+  local outcome, refused = kv.commit(req, ctx, op)
   if not outcome then
     return refused
   elseif outcome.code == "OK" then
@@ -108,36 +114,9 @@ function kv.delete(req, ctx)
   keys.fail(req, outcome)
 end
 
-function kv.post(req, ctx)
-  local bucket, key = keys.of(req, ctx)
-  if not req.args.op then
-    answer.refuse(req, "op is missing: op=incr")
-  end
-  local op = { op = "incr", bucket = bucket, key = key, by = req.args.by, init = req.args.init }
-  keys.set_ttl(op, req.args.ttl)
-  local outcome, refused = commit(req, ctx, op)
-  if not outcome then
-    return refused
-  elseif outcome.code == "OK" then
-    return answer.json(200, { value = outcome.number, seq = outcome.seq },
-      keys.row_headers(outcome.seq))
-  elseif op.condition and op.init and outcome.code == "NOT_FOUND" then
-    return keys.mismatch(req, outcome)
-  elseif outcome.code == "NOT_FOUND" then
-    return answer.error(req, 404, "no such key; init gives one to start from")
-  elseif outcome.code == "INVALID" then
-    return answer.failure(req, outcome, { status = 422 })
-  end
-  keys.fail(req, outcome)
-end
-
 -- ---- Declarations ----
 
-local PATH = "/v1/kv/{bucket}/{key*}"
-
-local function value_body_max(config)
-  return config.value_bytes_max, "value_bytes_max"
-end
+local PATH = keys.PATH
 
 kv.routes = {
   {
@@ -155,7 +134,7 @@ kv.routes = {
   {
     name = "kv_put", method = "PUT", path = PATH, role = "write", is_scoped = true,
     handler = kv.put,
-    summary = "Stores the body as the value of a key.", body_max = value_body_max,
+    summary = "Stores the body as the value of a key.", body_max = keys.value_body_max,
     body = "application/octet-stream",
     params = { keys.BUCKET, keys.KEY, keys.ENC, keys.TTL, keys.DURABILITY, keys.DEADLINE },
     answers = { [201] = "Created.", [204] = "Replaced.", [404] = "No such bucket.",
@@ -172,21 +151,6 @@ kv.routes = {
     answers = { [204] = "The key is absent now.",
       [412] = "If-Match or If-None-Match does not hold.",
       [503] = "As for PUT." },
-  },
-  {
-    name = "kv_post", method = "POST", path = PATH, role = "write", is_scoped = true,
-    handler = kv.post,
-    summary = "Changes a value by its present one.",
-    params = { keys.BUCKET, keys.KEY, keys.ENC, keys.TTL, keys.DURABILITY, keys.DEADLINE,
-      { name = "op", type = "string", values = { "incr" }, summary = "What to do." },
-      { name = "by", type = "number", default = 1, min = -2 ^ 53, max = 2 ^ 53,
-        summary = "What incr adds." },
-      { name = "init", type = "number", min = -2 ^ 53, max = 2 ^ 53,
-        summary = "The number an absent key counts from; without it that is 404." } },
-    answers = { [200] = "The new number and its sequence.", [404] = "No such key.",
-      [409] = "Lost against another write.",
-      [412] = "If-Match or If-None-Match does not hold.",
-      [422] = "The value is no number." },
   },
 }
 

@@ -118,6 +118,58 @@ describe("loam.routes.kv and scan", function()
       assert.equal(400, call("POST", "/v1/kv/default/n?op=decr").status)
     end)
 
+    it("appends, touches, swaps and takes values in one step", function()
+      local function post(query, body, headers)
+        return call("POST", "/v1/kv/default/k?op=" .. query, body, headers)
+      end
+      local function value()
+        return call("GET", "/v1/kv/default/k").body
+      end
+      assert.equal(200, post("append", "ab").status)
+      local appended = post("append", "\255c")
+      assert.equal("ab\255c", value())
+      assert.equal('"' .. decoded(appended).seq .. '"', appended.headers.ETag)
+
+      assert.equal(200, post("touch&ttl=100").status)
+      assert.is_not_nil(call("GET", "/v1/kv/default/k").headers["X-KV-Expires-At"])
+      assert.equal(200, post("touch&ttl=0").status)
+      assert.is_nil(call("GET", "/v1/kv/default/k").headers["X-KV-Expires-At"])
+
+      local swapped = decoded(post("getset", "new", { ["Content-Type"] = "text/x" }))
+      assert.same({ true, "YWL_Yw" }, { swapped.found, swapped.v64 })
+      assert.equal("text/x", call("GET", "/v1/kv/default/k").headers["Content-Type"])
+      assert.equal(412, post("getset", "x", { ["If-Match"] = '"1"' }).status)
+      assert.equal(412, post("getdel", nil, { ["If-Match"] = '"1"' }).status)
+
+      local taken = post("getdel")
+      assert.same({ true, "new" }, { decoded(taken).found, decoded(taken).v })
+      assert.is_nil(taken.headers.ETag)
+      for _, query in ipairs { "getdel", "touch&ttl=5" } do
+        assert.equal(404, post(query).status, query)
+      end
+      local fresh = decoded(post("getset", ""))
+      assert.same({ false, nil }, { fresh.found, fresh.v })
+      assert.equal("", decoded(post("getset", "x")).v)
+    end)
+
+    it("refuses what an op does not take", function()
+      put("k", "1")
+      for query, text in pairs {
+        ["append&by=2"] = "by goes with op=incr", ["touch&ttl=5&init=1"] = "init goes with op=incr",
+        ["touch"] = "wants ttl", ["getdel&ttl=5"] = "takes no ttl", ["zap"] = "op is one of incr",
+      } do
+        local made = call("POST", "/v1/kv/default/k?op=" .. query)
+        assert.equal(400, made.status)
+        assert.matches(text, decoded(made).error)
+      end
+      for _, query in ipairs { "incr", "touch&ttl=5", "getdel" } do
+        assert.matches("takes no body", call("POST", "/v1/kv/default/k?op=" .. query, "x").body)
+      end
+      served.ctx.config.value_bytes_max = 3
+      assert.equal(413, call("POST", "/v1/kv/default/k?op=getset", "1234").status)
+      assert.equal("1", call("GET", "/v1/kv/default/k").body)
+    end)
+
     it("refuses unknown and malformed parameters with their names", function()
       for target, word in pairs {
         ["/v1/kv/default/a?mta=1"] = "mta", ["/v1/kv/default/a?meta=2"] = "meta",
