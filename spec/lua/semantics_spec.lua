@@ -38,7 +38,7 @@ describe("loam serve speaks HTTP:", function()
     it("405 with Allow where the path knows others, 501 where nobody does", function()
       for target, allow in pairs {
         ["/v1/kv/default/a"] = "DELETE, GET, HEAD, OPTIONS, POST, PUT",
-        ["/v1/kv/default"] = "GET, HEAD, OPTIONS", ["/livez"] = "GET, HEAD, OPTIONS",
+        ["/v1/kv/default"] = "DELETE, GET, HEAD, OPTIONS, POST", ["/livez"] = "GET, HEAD, OPTIONS",
         ["/v1/batch"] = "OPTIONS, POST",
       } do
         local made = call("PATCH", target, "x")
