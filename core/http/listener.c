@@ -237,9 +237,14 @@ out:
     return rc;
 }
 
-/* True when a socket file is left over: nobody answers there. */
+/* True when a socket file is left over: nobody answers there. A plain file refuses, too, and is not
+ * ours to remove. */
 static bool is_stale(const struct sockaddr_un *address)
 {
+    struct stat status;
+    if (lstat(address->sun_path, &status) != 0 || !S_ISSOCK(status.st_mode)) {
+        return false;
+    }
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     bool is_refused = fd >= 0 &&
                       connect(fd, (const struct sockaddr *)address, sizeof(*address)) != 0 &&

@@ -7,6 +7,7 @@
  */
 #include "http/worker.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -306,8 +307,27 @@ static int check_limits(const struct http_limits *limits, struct loam_error *err
     return LOAM_OK;
 }
 
+enum { EVENT_BASE_FDS = 4 }; /* Its epoll, a pair, and one to spare. */
+
+/* libevent ends the process when it lacks descriptors for its pair for signals: look before. */
+static bool has_descriptors(void)
+{
+    int fds[EVENT_BASE_FDS];
+    int count = 0;
+    while (count < EVENT_BASE_FDS && (fds[count] = eventfd(0, EFD_CLOEXEC)) >= 0) {
+        count++;
+    }
+    for (int i = 0; i < count; i++) {
+        (void)close(fds[i]);
+    }
+    return count == EVENT_BASE_FDS;
+}
+
 static int open_base(struct http_worker *worker, struct loam_error *err)
 {
+    if (!has_descriptors()) {
+        return fail_errno(err, LOAM_IO, errno, "cannot make an event loop");
+    }
     struct event_config *config = event_config_new();
     if (config == NULL) {
         return mem_fail(err, sizeof(void *));
