@@ -16,8 +16,12 @@ static int put(struct host *host, int place, double number, const char *text, si
     REQUIRES(host->mutex)
 {
     struct loam_buffer *buffer = &host->board_texts[place];
+    size_t before = buffer->size;
     buffer->size = 0;
-    TRY(buf_grow(buffer, size + 1, NULL));
+    if (buf_grow(buffer, size + 1, NULL) != LOAM_OK) {
+        buffer->size = before; /* What was there stays readable. */
+        return LOAM_NO_MEMORY;
+    }
     memcpy(buffer->data, text, size);
     buffer->size = size;
     host->board_numbers[place] = number;
