@@ -87,6 +87,7 @@ struct http_conn {
     struct http_chunked chunked;
     struct http_exchange *receiving; /* Its head or body is not complete. */
     double body_max;
+    const char *body_limit; /* What body_max is called; NULL = body_bytes_max. */
     double body_received;
     double body_mark; /* What was received when the window of its deadline began. */
     bool is_asking;   /* BODY: the handler has not decided about the body yet. */

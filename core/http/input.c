@@ -60,9 +60,11 @@ void http_conn_refuse(struct http_conn *conn, const struct http_failure *failure
         worker->counters.refused_malformed++;
     }
     bool is_head = conn->parser.method == HTTP_HEAD;
-    double limit_value = failure->limit == HTTP_LIMIT_body_bytes_max
-                             ? conn->body_max
-                             : http_limit_value(&worker->limits, failure->limit);
+    bool is_body = failure->limit == HTTP_LIMIT_body_bytes_max;
+    double limit_value =
+        is_body ? conn->body_max : http_limit_value(&worker->limits, failure->limit);
+    const char *limit =
+        is_body && conn->body_limit != NULL ? conn->body_limit : http_limit_name(failure->limit);
     http_conn_stop_input(conn);
     if (conn->state == HTTP_CONN_CLOSED) {
         return;
@@ -78,7 +80,7 @@ void http_conn_refuse(struct http_conn *conn, const struct http_failure *failure
     exchange->closes = true;
     http_conn_enqueue(conn, exchange);
     struct http_buffer *out = http_exchange_out(exchange);
-    if (!http_refusal_write(worker, out, failure, limit_value, is_head)) {
+    if (!http_refusal_write(worker, out, failure, limit, limit_value, is_head)) {
         http_conn_lose(conn);
         return;
     }
@@ -150,6 +152,7 @@ static void head_complete(struct http_conn *conn)
     size_t there = conn->in_end - conn->in_at;
     double length = parser->content_length;
     conn->body_max = conn->worker->limits.body_bytes_max;
+    conn->body_limit = NULL;
     if (!parser->is_chunked && length <= (double)there && length <= conn->body_max) {
         exchange->pub.body = conn->input->data + conn->in_at;
         exchange->pub.body_size = (uint32_t)length;

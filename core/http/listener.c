@@ -54,7 +54,8 @@ void http_refuse_socket(struct http_worker *worker,
                         double limit_value)
 {
     struct http_buffer out = {0};
-    if (http_refusal_write(worker, &out, failure, limit_value, false)) {
+    const char *limit = http_limit_name(failure->limit);
+    if (http_refusal_write(worker, &out, failure, limit, limit_value, false)) {
         (void)send(fd, out.data, out.size, MSG_NOSIGNAL | MSG_DONTWAIT);
     }
     http_buffer_drop(&worker->pool, &out);

@@ -29,12 +29,12 @@ static const char *code_of(int status)
 bool http_refusal_write(struct http_worker *worker,
                         struct http_buffer *out,
                         const struct http_failure *failure,
+                        const char *limit,
                         double limit_value,
                         bool is_head)
 {
     char body[512];
     int size = 0;
-    const char *limit = http_limit_name(failure->limit);
     double serial = ++worker->serial;
     if (limit != NULL) {
         size = snprintf(body, sizeof(body),

@@ -123,6 +123,16 @@ decide(struct http_request *request, uint32_t generation, double body_max, bool 
     return exchange->conn == NULL ? LOAM_CANCELLED : LOAM_OK;
 }
 
+void http_request_limit_name(struct http_request *request, uint32_t generation, const char *name)
+{
+    struct http_exchange *exchange = (struct http_exchange *)(void *)request;
+    PRE(strlen(name) < 64);
+    if (is_open(request, generation) && exchange->conn != NULL &&
+        exchange->conn->receiving == exchange) {
+        exchange->conn->body_limit = name;
+    }
+}
+
 int http_request_buffer(struct http_request *request, uint32_t generation, double body_max)
 {
     return decide(request, generation, body_max, false);

@@ -89,6 +89,9 @@ int http_request_peer(const struct http_request *request,
 /* After HEAD only: the body is to be buffered whole, up to body_max bytes, in place of the limit
  * body_bytes_max. REQUEST follows when it is complete. */
 int http_request_buffer(struct http_request *request, uint32_t generation, double body_max);
+/* After HEAD, before http_request_buffer(): what its limit is called in refusals, in place of
+ * body_bytes_max. `name` has less than 64 bytes and stays valid until the body has ended. */
+void http_request_limit_name(struct http_request *request, uint32_t generation, const char *name);
 /* After HEAD only: the body comes in BODY events, up to body_max bytes in all. A body that was
  * refused half-way (too long, malformed, client gone) is announced by CLOSED. */
 int http_request_stream(struct http_request *request, uint32_t generation, double body_max);

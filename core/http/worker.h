@@ -128,10 +128,12 @@ bool http_watch_deliver(struct http_worker *worker, double id);
 
 /* ---- refuse.c ---- */
 
-/* Writes the whole answer to a refused request into *out. Returns false without memory. */
+/* Writes the whole answer to a refused request into *out; `limit` is the name of the limit that was
+ * hit, NULL for none. Returns false without memory. */
 bool http_refusal_write(struct http_worker *worker,
                         struct http_buffer *out,
                         const struct http_failure *failure,
+                        const char *limit,
                         double limit_value,
                         bool is_head);
 

@@ -127,6 +127,7 @@ int http_request_peer(const struct http_request *request,
     char *text,
     size_t size);
 int http_request_buffer(struct http_request *request, uint32_t generation, double body_max);
+void http_request_limit_name(struct http_request *request, uint32_t generation, const char *name);
 int http_request_stream(struct http_request *request, uint32_t generation, double body_max);
 int http_request_consume(struct http_request *request, uint32_t generation);
 void http_request_drop_body(struct http_request *request, uint32_t generation);

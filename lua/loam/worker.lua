@@ -92,6 +92,7 @@ local function handle_head(worker, p, generation)
     upload.begin(p, generation)
     return handle(worker, p, generation)
   end
+  C.http_request_limit_name(p, generation, name)
   C.http_request_buffer(p, generation, limit)
 end
 

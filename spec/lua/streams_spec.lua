@@ -41,6 +41,31 @@ describe("large values and streams", function()
     assert.is_true(answer.body == ("0123456789abcdef"):rep(size / 16))
   end)
 
+  it("above the limit are refused by its name, with and without a length", function()
+    local s = start { flags = "--value-bytes-max 1MiB --batch-body-bytes-max 100KiB" }
+    for target, limit in pairs { [KEY] = "value_bytes_max",
+      ["/v1/batch"] = "batch_body_bytes_max" } do
+      local method = target == KEY and "PUT" or "POST"
+      local size = limit == "value_bytes_max" and MIB or 102400
+      local connection = s:connect()
+      assert(connection:send(("%s %s HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked"
+        .. "\r\n\r\n%x\r\n"):format(method, target, size + 1)))
+      local chunked = server.read_answer(connection)
+      connection:close()
+      connection = s:connect()
+      assert(connection:send(("%s %s HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n")
+        :format(method, target, size + 1)))
+      local sized = server.read_answer(connection)
+      connection:close()
+
+      for _, made in ipairs { chunked, sized } do
+        local told = json.decode(made.body)
+        assert.same({ 413, limit, size }, { made.status, told.limit, told.value })
+        assert.matches(limit, told.error, 1, true)
+      end
+    end
+  end)
+
   it("of 8 MiB for many clients that do not read are in memory once", function()
     local s = start()
     put(s, 8 * MIB, "?durability=os")
