@@ -23,7 +23,7 @@ guards.list = {
   { "COMPACT_DIR_SYNC", DB .. "crash_spec.lua", "C01 C03 C05" },
   { "MANIFEST_SYNC", DB .. "crash_spec.lua", "C01 C03 C05" },
   { "CURRENT_SYNC", DB .. "crash_spec.lua", "C01 C03 C05" },
-  { "CURRENT_DIR_SYNC", DB .. "crash_spec.lua", "C01 C03 C05" },
+  { "CURRENT_DIR_SYNC", DB .. "recover_spec.lua", "C05 C06" },
   { "MANIFEST_DIR_SYNC", DB .. "recover_spec.lua", "C05 C06" },
   { "POISON", DB .. "crash_spec.lua", "D01 D03" },
   { "WAL_TAKE_BACK", DB .. "disk_error_spec.lua", "closes cleanly" },
