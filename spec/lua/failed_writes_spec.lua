@@ -150,6 +150,8 @@ describe("failed writes of a served store", function()
   it("and reads are 503 while no descriptor is left (D12)", function()
     assert.equal(201, put().status)
     assert.equal(200, call("POST", "/v1/admin/flush").status)
+    served:close() -- A new table is open and its blocks are resident.
+    served = served_store.open({}, files)
     files:fail { kind = "open_read", name = ".sst", times = "forever", errno = 24 }
 
     local made, body = call("GET", "/v1/kv/default/a")
