@@ -146,6 +146,37 @@ static int overlay_rebuild(struct loam_db *db,
     return LOAM_OK;
 }
 
+/* The last ticket of a group, when it has one operation: what its row will touch in the memtable
+ * is sent for before the log, so that it arrives while the record is framed and written. */
+static bool is_sent_for(const struct ticket *ticket)
+{
+    return ticket->next == NULL && ticket->count == 1;
+}
+
+static struct entry only_entry(const struct ticket *ticket)
+{
+    const char *cursor = ticket->payload.data;
+    struct entry entry;
+    INV(ops_next(&cursor, cursor + ticket->payload.size, &entry) == LOAM_OK);
+    entry.seq = ticket->first_seq;
+    return entry;
+}
+
+static int add_record(struct loam_db *db, const struct ticket *ticket, struct loam_error *err)
+{
+    struct entry entry;
+    if (is_sent_for(ticket)) {
+        entry = only_entry(ticket);
+        memtable_send_for_leaf(db->commit.memtable, &entry);
+    }
+    TRY(wal_writer_add(db->commit.wal, ticket->first_seq, ticket->count, ticket->payload.data,
+                       ticket->payload.size, err));
+    if (is_sent_for(ticket)) {
+        memtable_send_for_rows(db->commit.memtable, &entry);
+    }
+    return LOAM_OK;
+}
+
 /* Resolves and frames one ticket at seq. Decides it on failure. */
 static void
 frame_ticket(struct loam_db *db, struct ticket *ticket, uint64_t seq, bool needs_overlay)
@@ -165,8 +196,7 @@ frame_ticket(struct loam_db *db, struct ticket *ticket, uint64_t seq, bool needs
             overlay_payload(&db->commit.overlay, ticket, &err); /* resolve_ticket() adds its own. */
     }
     if (rc == LOAM_OK) {
-        rc = wal_writer_add(db->commit.wal, seq, ticket->count, ticket->payload.data,
-                            ticket->payload.size, &err);
+        rc = add_record(db, ticket, &err);
     }
     if (rc != LOAM_OK) {
         ticket_decide(ticket, rc, &err);

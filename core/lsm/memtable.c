@@ -16,6 +16,7 @@
 #include "base/check.h"
 #include "base/memory.h"
 #include "disk/table_reader.h"
+#include "lsm/memtable_ahead.h"
 #include "lsm/memtable_cursor.h"
 #include "lsm/memtable_hash.h"
 #include "lsm/memtable_index.h"
@@ -42,7 +43,8 @@ struct memtable {
     _Atomic uint64_t delete_count;
     _Atomic uint64_t seq_max;
     _Atomic size_t bytes;
-    struct arena arena; /* Writer only. */
+    struct arena arena; /* Writer only, as the next. */
+    struct ahead ahead;
 };
 
 static struct memtable_node *node_new(struct arena *arena, const struct entry *entry)
@@ -187,15 +189,13 @@ static void writer_count(struct memtable *memtable, const struct entry *entry)
 static int insert_at(struct memtable *memtable,
                      const struct entry *entry,
                      uint64_t key_hash,
-                     struct index_node *leaf,
+                     struct index_place *place,
                      struct loam_error *err)
 {
     PRE(entry->key.size <= STORED_KEY_SIZE_MAX);
     PRE(entry->value.size <= VALUE_SIZE_MAX);
     PRE(entry->seq <= SEQ_MAX);
     PRE(entry->kind < NODE_EXPIRY_BIT && entry->content_type <= UINT16_MAX);
-    struct index_place place;
-    memtable_index_place(&memtable->index, entry->key, entry->seq, leaf, &place);
     if (memtable_hash_reserve(&memtable->hash) != LOAM_OK) {
         return mem_fail(err, memtable_hash_bytes(&memtable->hash) * 2);
     }
@@ -203,19 +203,41 @@ static int insert_at(struct memtable *memtable,
     if (node == NULL) {
         return mem_fail(err, entry->key.size + entry->value.size);
     }
-    place_settle(memtable, entry, &place);
-    node_link(node, place.before, place.after);
-    memtable_index_add(&memtable->index, node, entry->key, &place);
+    place_settle(memtable, entry, place);
+    node_link(node, place->before, place->after);
+    memtable_index_add(&memtable->index, node, entry->key, place);
     memtable_hash_put(&memtable->hash, key_hash, entry->key, node);
     writer_count(memtable, entry);
     return LOAM_OK;
 }
 
+void memtable_send_for_leaf(struct memtable *memtable, const struct entry *entry)
+{
+    struct ahead *ahead = &memtable->ahead;
+    ahead_begin(ahead, entry, memtable_count(memtable));
+    memtable_hash_prefetch(&memtable->hash, ahead->key_hash);
+    ahead->leaf = memtable_index_send_for(&memtable->index, entry->key, entry->seq);
+}
+
+void memtable_send_for_rows(struct memtable *memtable, const struct entry *entry)
+{
+    if (ahead_holds(&memtable->ahead, entry, memtable_count(memtable))) {
+        ahead_place(&memtable->ahead, &memtable->index, entry);
+    }
+}
+
 int memtable_insert(struct memtable *memtable, const struct entry *entry, struct loam_error *err)
 {
+    struct ahead *ahead = &memtable->ahead;
+    if (ahead->is_placed && ahead_holds(ahead, entry, memtable_count(memtable))) {
+        ahead->is_placed = false;
+        return insert_at(memtable, entry, ahead->key_hash, &ahead->place, err);
+    }
     uint64_t key_hash = table_key_hash(entry->key);
     memtable_hash_prefetch(&memtable->hash, key_hash);
-    return insert_at(memtable, entry, key_hash, NULL, err);
+    struct index_place place;
+    memtable_index_place(&memtable->index, entry->key, entry->seq, NULL, &place);
+    return insert_at(memtable, entry, key_hash, &place, err);
 }
 
 int memtable_insert_abreast(struct memtable *memtable,
@@ -237,7 +259,9 @@ int memtable_insert_abreast(struct memtable *memtable,
     for (size_t i = 0; i < count; i++) {
         bool is_known = ahead.split_count == memtable->index.split_count;
         struct index_node *leaf = is_known ? ahead.leaf[i] : NULL;
-        TRY(insert_at(memtable, &entries[i], key_hash[i], leaf, err));
+        struct index_place place;
+        memtable_index_place(&memtable->index, entries[i].key, entries[i].seq, leaf, &place);
+        TRY(insert_at(memtable, &entries[i], key_hash[i], &place, err));
     }
     return LOAM_OK;
 }

@@ -25,6 +25,14 @@ void memtable_unref(struct memtable *memtable);
 /* Copies one row in. Errors: NO_MEMORY, and nothing is added. Thread: the one writer. */
 NODISCARD int
 memtable_insert(struct memtable *memtable, const struct entry *entry, struct loam_error *err);
+/*
+ * For a row that is inserted next, in two steps with other work of the caller in between, while
+ * which the memory is on its way: first the leaf of the tree is sent for, then the rows beside the
+ * place. Hints: any other insert in between makes them void. The key must stay where it is until
+ * the insert. Thread: the one writer.
+ */
+void memtable_send_for_leaf(struct memtable *memtable, const struct entry *entry);
+void memtable_send_for_rows(struct memtable *memtable, const struct entry *entry);
 enum { MEMTABLE_ABREAST = 4 };
 /* The same for up to MEMTABLE_ABREAST rows, whose cache misses overlap. Errors: NO_MEMORY, and some
  * of the rows may be in. Thread: the one writer. */

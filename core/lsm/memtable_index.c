@@ -182,6 +182,33 @@ static bool is_behind(const struct memtable_index *index,
     return next == NULL || node_cmp(next, key, seq) > 0;
 }
 
+/* Whether a position is right behind the node that was added last; *last is that node or NULL. */
+static bool is_at_finger(const struct memtable_index *index,
+                         struct slice key,
+                         uint64_t seq,
+                         struct memtable_node **last)
+{
+    *last = index->finger_leaf == NULL ? NULL : entry_of(index->finger_leaf, index->finger_at);
+    return *last != NULL && is_behind(index, *last, key, seq);
+}
+
+struct index_node *
+memtable_index_send_for(const struct memtable_index *index, struct slice key, uint64_t seq)
+{
+    struct index_node *node = root_of(index);
+    struct memtable_node *last = NULL;
+    if (node == NULL || is_at_finger(index, key, seq, &last)) {
+        return NULL;
+    }
+    int edge = edge_cmp(index, key);
+    for (uint32_t level = node->level; level > 0; level--) {
+        uint32_t at = place_in(node, edge, key, seq);
+        node = child_of(node, at == 0 ? 0 : at - 1);
+        prefetch_node(node, level - 1);
+    }
+    return node;
+}
+
 void memtable_index_look_ahead(const struct memtable_index *index,
                                const struct entry *entries,
                                size_t count,
@@ -222,9 +249,8 @@ void memtable_index_place(const struct memtable_index *index,
     if (root_of(index) == NULL) {
         return;
     }
-    struct memtable_node *last =
-        index->finger_leaf == NULL ? NULL : entry_of(index->finger_leaf, index->finger_at);
-    if (last != NULL && is_behind(index, last, key, seq)) {
+    struct memtable_node *last = NULL;
+    if (is_at_finger(index, key, seq, &last)) {
         out->leaf = index->finger_leaf;
         out->at = index->finger_at + 1;
     } else if (leaf != NULL) {

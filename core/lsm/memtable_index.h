@@ -62,6 +62,10 @@ struct memtable_node *
 memtable_index_find(const struct memtable_index *index, struct slice key, uint64_t seq);
 /* A node at or near the end; NULL when empty. Thread: any. */
 struct memtable_node *memtable_index_last(const struct memtable_index *index);
+/* The leaf of a position, sent for. NULL when it is not needed: the tree is empty, or the position
+ * is right behind the last node added. Thread: the one writer. */
+struct index_node *
+memtable_index_send_for(const struct memtable_index *index, struct slice key, uint64_t seq);
 /* Rows that are inserted abreast: the cache misses on their ways through the tree overlap. */
 #define INDEX_ABREAST 4
 struct index_ahead {

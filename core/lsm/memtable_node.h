@@ -80,9 +80,18 @@ static inline uint64_t key_prefix(struct slice key, size_t skip)
     uint64_t word = 0;
     if (key.size >= skip + sizeof(word)) {
         memcpy(&word, key.data + skip, sizeof(word));
-    } else if (key.size > skip) {
-        memcpy(&word, key.data + skip, key.size - skip);
+        return be64toh(word);
     }
+    if (key.size <= skip) {
+        return 0;
+    }
+    if (key.size >= sizeof(word)) {
+        /* The last eight bytes, and those before `skip` pushed out: a copy of a few bytes that is
+         * read back as a word would wait for them to reach the cache. */
+        memcpy(&word, key.data + key.size - sizeof(word), sizeof(word));
+        return be64toh(word) << (8 * (skip + sizeof(word) - key.size));
+    }
+    memcpy(&word, key.data + skip, key.size - skip);
     return be64toh(word);
 }
 

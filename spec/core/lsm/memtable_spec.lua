@@ -195,6 +195,39 @@ describe("lsm.memtable", function()
     end)
   end
 
+  -- Sends for a row, then now and then inserts another one first: what was found is void then.
+  for _, mode in ipairs(keys.modes) do
+    it("takes rows that were sent for like any other, with " .. mode .. " keys #fuzz", function()
+      local random = seed.new(#mode + 200)
+      local rows, window = {}, ffi.new("struct entry[2]")
+      local count = mode == "long" and 60 or 900
+      for seq = 1, count do
+        rows[seq] = entries.random_row(random, keys[mode](random, seq), seq)
+      end
+      for seq = 1, count, 2 do
+        entries.fill(window[0], rows[seq])
+        entries.fill(window[1], rows[seq + 1])
+        local early = random:int(0, 2) -- After which step the other row goes in.
+        local steps = { "memtable_send_for_leaf", "memtable_send_for_rows" }
+        for step = 0, 2 do
+          if step > 0 then
+            lib[steps[step]](memtable, window[0])
+          end
+          if step == early then
+            assert.equal(0, lib.memtable_insert(memtable, window[1], err))
+          end
+        end
+        assert.equal(0, lib.memtable_insert(memtable, window[0], err))
+      end
+
+      check(memtable)
+      assert.equal(#rows, tonumber(lib.memtable_count(memtable)))
+      for _, one in ipairs(rows) do
+        assert.same(one, get(memtable, one.key, one.seq))
+      end
+    end)
+  end
+
   it("takes rows in ascending and in descending order", function()
     for number = 1, 3000 do
       insert(memtable, row(("u%08d"):format(number), number))
