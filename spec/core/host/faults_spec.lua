@@ -14,7 +14,7 @@ cdef.load("host/secure.h")
 
 local NEVER = 2 ^ 63
 
-describe("host, faults", function()
+describe("host, faults (R01)", function()
   local err = ffi.new("loam_error")
 
   local function text()

@@ -160,7 +160,7 @@ describe("http, faults", function()
     end)
   end)
 
-  describe("memory that runs out", function()
+  describe("memory that runs out (R01)", function()
     it("ends or refuses the answer, whichever allocation of it fails", function()
       for _, way in ipairs { "whole", "sized", "chunked" } do
         for after = 0, 3 do
@@ -263,7 +263,7 @@ describe("http, faults", function()
     end)
   end)
 
-  describe("descriptors that run out", function()
+  describe("descriptors that run out (R06)", function()
     it("fail the opening of a worker at each step, and nothing stays open", function()
       local limit, old = ffi.new("uint64_t[2]"), ffi.new("uint64_t[2]")
       ffi.C.getrlimit(RLIMIT_NOFILE, old)
