@@ -2,8 +2,9 @@
 /*
  * block_index.c - building, parsing and searching the block index. Layout: block_index.h.
  *
- * A search compares the first eight bytes behind what all separators share, in one array of
- * numbers, without branches; only separators of equal heads are compared in full.
+ * A search compares the first eight bytes behind what all separators share, as numbers, in a tree
+ * of eight of them per cache line, without branches; only separators of equal heads are compared in
+ * full.
  */
 #include "disk/block_index.h"
 
@@ -14,6 +15,7 @@
 #define FRONT_SIZE     8
 #define ENTRY_SIZE_MIN 4
 #define NO_SPLIT       UINT64_MAX
+#define FANOUT         8u /* One cache line of heads. */
 
 struct index_entry {
     uint64_t stored_size;
@@ -196,6 +198,49 @@ static int arrays_parse(struct block_index *index, struct index_arrays *to, stru
     return p == limit ? LOAM_OK : LOAM_CORRUPT;
 }
 
+static inline size_t round_up(size_t count)
+{
+    return (count + FANOUT - 1) / FANOUT * FANOUT;
+}
+
+/* How many numbers the levels of an index of so many blocks have. */
+static size_t tree_size(size_t count)
+{
+    size_t size = round_up(count);
+    while (count > FANOUT) {
+        count = round_up(count) / FANOUT;
+        size += round_up(count);
+    }
+    return size;
+}
+
+/* Builds the levels above the heads, with which `memory` begins. What is missing of a last eight is
+ * above every head, and so is the last number of each level but the lowest: a search that finds no
+ * head large enough ends behind the last one. */
+static void tree_build(struct block_index *index, uint64_t *memory)
+{
+    size_t count = index->count;
+    uint64_t *level = memory;
+    for (;;) {
+        for (size_t i = count; i < round_up(count); i++) {
+            level[i] = UINT64_MAX;
+        }
+        index->levels[index->top] = level;
+        if (count <= FANOUT) {
+            return;
+        }
+        uint64_t *above = level + round_up(count);
+        size_t above_count = round_up(count) / FANOUT;
+        for (size_t i = 0; i + 1 < above_count; i++) {
+            above[i] = level[(i + 1) * FANOUT - 1];
+        }
+        above[above_count - 1] = UINT64_MAX;
+        index->top++;
+        level = above;
+        count = above_count;
+    }
+}
+
 int block_index_parse(const char *data, size_t size, uint64_t data_size, struct block_index *out)
 {
     if (size < FRONT_SIZE || size > INDEX_SIZE_MAX) {
@@ -209,19 +254,23 @@ int block_index_parse(const char *data, size_t size, uint64_t data_size, struct 
         return LOAM_CORRUPT;
     }
     struct slice body = slice_make(data + FRONT_SIZE + shared_size, left - shared_size);
-    /* Five arrays, then the shared bytes and the separators, which are part of the body. */
-    size_t memory_size = 5 * sizeof(uint64_t) * (size_t)count + shared_size + body.size;
-    uint64_t *memory = mem_alloc(memory_size);
+    /* The heads and the levels above them, four arrays more, then the shared bytes and the
+     * separators, which are part of the body. */
+    size_t tree_count = tree_size(count);
+    size_t memory_size =
+        sizeof(uint64_t) * (tree_count + 4 * (size_t)count) + shared_size + body.size;
+    uint64_t *memory = mem_aligned(CACHE_LINE, memory_size);
     if (memory == NULL) {
         return LOAM_NO_MEMORY;
     }
-    char *bytes = (char *)(memory + 5 * (size_t)count);
+    uint64_t *arrays = memory + tree_count;
+    char *bytes = (char *)(arrays + 4 * (size_t)count);
     struct index_arrays to = {
         .heads = memory,
-        .ends = memory + count,
-        .key_ends = memory + 2 * (size_t)count,
-        .seq_maxes = memory + 3 * (size_t)count,
-        .split_seqs = memory + 4 * (size_t)count,
+        .ends = arrays,
+        .key_ends = arrays + count,
+        .seq_maxes = arrays + 2 * (size_t)count,
+        .split_seqs = arrays + 3 * (size_t)count,
         .keys = bytes + shared_size,
     };
     memcpy(bytes, data + FRONT_SIZE, shared_size);
@@ -239,6 +288,7 @@ int block_index_parse(const char *data, size_t size, uint64_t data_size, struct 
     int rc = arrays_parse(&index, &to, body);
     if (rc == LOAM_OK) {
         index.split_seqs = to.has_split ? to.split_seqs : NULL;
+        tree_build(&index, memory);
         rc = order_is_sound(&index) && index.ends[count - 1] == data_size ? LOAM_OK : LOAM_CORRUPT;
     }
     if (rc != LOAM_OK) {
@@ -257,28 +307,32 @@ void block_index_deinit(struct block_index *index)
 
 /* Search. */
 
-/* First i in [1, count) with heads[i] >= head (or > head when is_above). */
-static uint32_t heads_bound(const struct block_index *index, uint64_t head, bool is_above)
+/* How many of eight numbers are below `want`: without branches, of which one in two would be
+ * mispredicted. */
+static inline uint32_t eight_below(const uint64_t *numbers, uint64_t want)
 {
-    if (is_above && head == UINT64_MAX) {
-        return index->count;
+    uint32_t count = 0;
+    for (unsigned i = 0; i < FANOUT; i++) {
+        count += numbers[i] < want;
     }
-    uint64_t want = head + is_above;
-    const uint64_t *base = index->heads + 1;
-    size_t count = index->count - 1;
-    /* Branch-free: a mispredicted branch costs more than the wasted comparison. The mask is written
-     * out because the compiler made a branch of a conditional. */
-    while (count > 1) {
-        size_t half = count / 2;
-        size_t left = count - half;
-        /* Both numbers that may be asked next are on their way while this one is compared. */
-        __builtin_prefetch(base + left / 2);
-        __builtin_prefetch(base + half + left / 2);
-        base += half & (0 - (size_t)(base[half - 1] < want));
-        count = left;
+    return count;
+}
+
+/* Where the eight heads begin among which a search for `want` ends. */
+static inline uint32_t eight_of(const struct block_index *index, uint64_t want)
+{
+    uint32_t at = 0;
+    for (uint32_t level = index->top; level > 0; level--) {
+        at = (at + eight_below(index->levels[level] + at, want)) * FANOUT;
     }
-    base += count == 1 && *base < want;
-    return (uint32_t)(base - index->heads);
+    return at;
+}
+
+/* First i in [1, count) with heads[i] >= want, or count; eight: eight_of() it. */
+static inline uint32_t heads_bound(const struct block_index *index, uint32_t eight, uint64_t want)
+{
+    uint32_t at = eight + eight_below(index->heads + eight, want);
+    return at == 0 ? 1 : at;
 }
 
 /* Whether separator i is at or before (key, seq). */
@@ -290,22 +344,43 @@ is_at_or_before(const struct block_index *index, uint32_t i, struct slice key, u
     return order < 0 || (order == 0 && split_seq >= seq);
 }
 
-uint32_t block_index_find(const struct block_index *index, struct slice key, uint64_t seq)
+/* Where a key lies that does not begin with what all separators share: before (<0) or behind (>0)
+ * them. */
+static inline int side_of(const struct block_index *index, struct slice key)
 {
-    if (index->count == 1) {
-        return 0;
-    }
     size_t size = key.size < index->shared.size ? key.size : index->shared.size;
     int order = size == 0 ? 0 : memcmp(key.data, index->shared.data, size);
-    if (order != 0 || key.size < index->shared.size) {
-        return order > 0 ? index->count - 1 : 0;
+    return order == 0 && key.size < index->shared.size ? -1 : order;
+}
+
+uint32_t block_index_near(const struct block_index *index, struct slice key)
+{
+    int side = side_of(index, key);
+    if (index->count == 1 || side != 0) {
+        return side > 0 ? index->count - 1 : 0;
     }
-    key = slice_make(key.data + size, key.size - size);
+    size_t shared = index->shared.size;
+    uint32_t at = eight_of(index, key_head(slice_make(key.data + shared, key.size - shared)));
+    __builtin_prefetch(index->heads + at);
+    return at;
+}
+
+uint32_t block_index_find_near(const struct block_index *index,
+                               uint32_t near,
+                               struct slice key,
+                               uint64_t seq)
+{
+    int side = side_of(index, key);
+    if (index->count == 1 || side != 0) {
+        return side > 0 ? index->count - 1 : 0;
+    }
+    key = slice_make(key.data + index->shared.size, key.size - index->shared.size);
     uint64_t head = key_head(key);
-    uint32_t low = heads_bound(index, head, false);
+    uint32_t low = heads_bound(index, near, head);
     uint32_t high = low;
     if (low < index->count && index->heads[low] == head) {
-        high = heads_bound(index, head, true);
+        high = head == UINT64_MAX ? index->count
+                                  : heads_bound(index, eight_of(index, head + 1), head + 1);
     }
     /* Separators below low are before the key, those from high on are behind it. */
     while (low < high) {
@@ -317,4 +392,9 @@ uint32_t block_index_find(const struct block_index *index, struct slice key, uin
         }
     }
     return low - 1;
+}
+
+uint32_t block_index_find(const struct block_index *index, struct slice key, uint64_t seq)
+{
+    return block_index_find_near(index, block_index_near(index, key), key, seq);
 }

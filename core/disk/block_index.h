@@ -19,13 +19,18 @@
 #include "base/buf.h"
 #include "disk/entry.h"
 
+#define INDEX_LEVELS_MAX 11u /* 2^32 blocks are eleven levels of eight. */
+
 /* Constant once parsed; arrays of `count` in one allocation. */
 struct block_index {
     uint32_t count;
-    struct slice shared;        /* In front of every separator. */
-    const uint64_t *ends;       /* Offset behind block i. */
-    const uint64_t *seq_maxes;  /* Largest sequence in block i. */
-    const uint64_t *heads;      /* key_head() of separator i behind `shared`. */
+    struct slice shared;                      /* In front of every separator. */
+    const uint64_t *ends;                     /* Offset behind block i. */
+    const uint64_t *seq_maxes;                /* Largest sequence in block i. */
+    const uint64_t *heads;                    /* key_head() of separator i behind `shared`. */
+    const uint64_t *levels[INDEX_LEVELS_MAX]; /* Above the heads, which are level 0: each number is
+                                                 the last one of eight below it. */
+    uint32_t top;                             /* The level of at most eight numbers. */
     const uint64_t *key_ends;   /* Separator i behind `shared` is keys[key_ends[i-1]..[i]]. */
     const uint64_t *split_seqs; /* UINT64_MAX: no split. NULL: no block has one. */
     const char *keys;
@@ -63,6 +68,14 @@ block_index_parse(const char *data, size_t size, uint64_t data_size, struct bloc
 void block_index_deinit(struct block_index *index);
 /* The only block that may hold (key, seq), or the one before the first row behind it. */
 uint32_t block_index_find(const struct block_index *index, struct slice key, uint64_t seq);
+/* The search in two steps, between which what the second one looks at is on its way: the first says
+ * near which block it will end - hardly ever more than INDEX_NEAR before or behind it. */
+#define INDEX_NEAR 8u
+uint32_t block_index_near(const struct block_index *index, struct slice key);
+uint32_t block_index_find_near(const struct block_index *index,
+                               uint32_t near,
+                               struct slice key,
+                               uint64_t seq);
 static inline uint64_t block_index_offset(const struct block_index *index, uint32_t i)
 {
     return i == 0 ? 0 : index->ends[i - 1];

@@ -388,10 +388,23 @@ const uint32_t *table_reader_buckets(const struct table_reader *reader, size_t *
 
 uint32_t table_reader_find(const struct table_reader *reader, struct slice key, uint64_t seq)
 {
+    return table_reader_find_near(reader, table_reader_near(reader, key), key, seq);
+}
+
+uint32_t table_reader_near(const struct table_reader *reader, struct slice key)
+{
+    return block_index_near(&reader->index, key);
+}
+
+uint32_t table_reader_find_near(const struct table_reader *reader,
+                                uint32_t near,
+                                struct slice key,
+                                uint64_t seq)
+{
     if (slice_cmp(key, reader->properties.meta.largest) > 0) {
         return reader->index.count;
     }
-    return block_index_find(&reader->index, key, seq);
+    return block_index_find_near(&reader->index, near, key, seq);
 }
 
 uint64_t table_reader_block_seq_max(const struct table_reader *reader, uint32_t index)

@@ -43,6 +43,12 @@ const uint32_t *table_reader_buckets(const struct table_reader *reader, size_t *
 /* The only block that may hold (key, seq), or the one before the first row behind it; block_count
  * when the whole table is before the key. */
 uint32_t table_reader_find(const struct table_reader *reader, struct slice key, uint64_t seq);
+/* The same in two steps: see block_index_near(). */
+uint32_t table_reader_near(const struct table_reader *reader, struct slice key);
+uint32_t table_reader_find_near(const struct table_reader *reader,
+                                uint32_t near,
+                                struct slice key,
+                                uint64_t seq);
 /* Largest sequence number in block i. */
 uint64_t table_reader_block_seq_max(const struct table_reader *reader, uint32_t index);
 /* Where block i is in the file, with its trailer. */

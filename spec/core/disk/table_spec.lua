@@ -98,6 +98,34 @@ describe("disk.table", function()
     end)
   end
 
+  it("leads to each of any number of blocks, at the edges of the levels of its index", function()
+    for _, count in ipairs { 1, 2, 7, 8, 9, 63, 64, 65, 66, 511, 512, 513, 577 } do
+      for mode, key_of in pairs {
+        digits = function(i) return ("aaaa%06d"):format(i * 2) end,
+        -- Eight bytes of 0xff, which are no end; then keys of equal heads.
+        alike = function(i) return "aaaa" .. ("\255"):rep(8) .. ("%06d"):format(i * 2) end,
+      } do
+        local rows = {}
+        for i = 1, count do
+          rows[i] = { kind = 1, key = key_of(i), value = "v", seq = 5, expire_at_ms = 0,
+            content_type = 0 }
+        end
+        local store = tables.store()
+        local reader = store:open(store:build(7, rows, { block_bytes = 1 }))
+        assert.equal(count, lib.table_reader_block_count(reader), mode)
+        for i = 1, count do
+          local key = rows[i].key
+          assert.equal(i - 1, lib.testing_reader_find(reader, key, #key, 5))
+          local behind = key_of(i + 0.5)
+          local found = lib.testing_reader_find(reader, behind, #behind, 5)
+          assert.is_true(found == i - 1 and i < count or found == i)
+        end
+        assert.equal(0, lib.testing_reader_find(reader, "aaaa", 4, 5))
+        assert.equal(count, lib.testing_reader_find(reader, "b", 1, 5))
+      end
+    end
+  end)
+
   it("writes the bytes of the example in core/FORMAT.md", function()
     local store = tables.store()
     local rows = {
