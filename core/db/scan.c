@@ -1,18 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * scan.c - scans hand out rows in blocks of up to 256: one call per block crosses the border to
- * Lua.
- *
- * Keys are put together in the scan's buffer. Values of rows that stand behind one another in one
- * table block are not copied: the block is pinned until the next call. Everything else (memtables,
- * backward, versions) is copied. So nothing the caller sees depends on cache or version.
+ * Lua. How the rows are taken: scan_rows.c.
  */
 #include "db/scan.h"
 
 #include "base/check.h"
 #include "db/buckets.h"
-
-#define COPY_SIZE BLOCK_SLACK /* Copied at once: no call for short keys. */
 
 /* Room for `run_count` run iterators; initialised ones move along with their memory. */
 static int size_iters(struct loam_scan *scan, size_t run_count, struct loam_error *err)
@@ -147,6 +141,7 @@ int loam_scan_reset(loam_scan *scan,
     scan->limit_left = wanted->limit == 0 ? UINT64_MAX : wanted->limit;
     scan->bytes_left = wanted->max_bytes == 0 ? UINT64_MAX : wanted->max_bytes;
     scan->is_started = false;
+    scan->is_ahead = false;
     TRY(set_iters(scan, err));
     scan->is_ended =
         scan->has_upper && slice_cmp(buf_slice(&scan->lower), buf_slice(&scan->upper)) >= 0;
@@ -219,203 +214,6 @@ int loam_scan_open(loam_db *db,
     return LOAM_OK;
 }
 
-/* Makes room for `extra` more bytes, and lets the rows that are there follow theirs. */
-static NOINLINE int grow_bytes(struct loam_scan *scan, size_t extra, struct loam_error *err)
-{
-    uintptr_t begin = (uintptr_t)scan->bytes.data;
-    uintptr_t end = begin + scan->bytes.size;
-    TRY(buf_grow(&scan->bytes, extra, err));
-    for (size_t i = 0; i < scan->row_count; i++) {
-        struct loam_row *row = &scan->rows[i];
-        uintptr_t value = (uintptr_t)row->value;
-        row->key = scan->bytes.data + ((uintptr_t)row->key - begin);
-        if (value >= begin && value <= end) { /* Else it stands in a block. */
-            row->value = scan->bytes.data + (value - begin);
-        }
-    }
-    return LOAM_OK;
-}
-
-static inline int reserve_bytes(struct loam_scan *scan, size_t extra, struct loam_error *err)
-{
-    size_t left = scan->bytes.capacity - scan->bytes.size;
-    return LIKELY(left >= extra) ? LOAM_OK : grow_bytes(scan, extra, err);
-}
-
-/* Copies bytes of a block; up to COPY_SIZE bytes behind them may be read and written. */
-static inline void copy_short(char *to, struct slice from)
-{
-    if (LIKELY(from.size <= COPY_SIZE)) {
-        memcpy(to, from.data, COPY_SIZE);
-    } else {
-        memcpy(to, from.data, from.size);
-    }
-}
-
-/* Counts a row that was added. */
-static inline void count_row(struct loam_scan *scan, size_t cost)
-{
-    scan->row_count++;
-    scan->row_bytes += cost;
-    scan->limit_left -= scan->limit_left != UINT64_MAX;
-    if (UNLIKELY(scan->bytes_left != UINT64_MAX)) {
-        scan->bytes_left = scan->bytes_left > cost ? scan->bytes_left - cost : 0;
-    }
-}
-
-static inline bool has_room(const struct loam_scan *scan)
-{
-    return scan->row_count < SCAN_ROWS && scan->row_bytes < SCAN_BYTES && scan->limit_left > 0 &&
-           scan->bytes_left > 0;
-}
-
-/* Appends a copy of the current row to the block. */
-static int take_row(struct loam_scan *scan, struct loam_error *err)
-{
-    const struct entry *entry = &scan->rows_iter.entry;
-    struct loam_row *row = &scan->rows[scan->row_count];
-    struct slice key =
-        slice_make(entry->key.data + BUCKET_ID_SIZE, entry->key.size - BUCKET_ID_SIZE);
-    size_t value_size = scan->keys_only ? 0 : entry->value.size;
-    TRY(reserve_bytes(scan, key.size + value_size + 1, err)); /* An empty row has an address too. */
-    char *to = scan->bytes.data + scan->bytes.size;
-    if (key.size > 0) {
-        memcpy(to, key.data, key.size);
-    }
-    if (value_size > 0) {
-        memcpy(to + key.size, entry->value.data, value_size);
-    }
-    scan->bytes.size += key.size + value_size;
-    *row = (struct loam_row){
-        .key = to,
-        .value = scan->keys_only ? NULL : to + key.size,
-        .key_size = key.size,
-        .value_size = entry->value.size,
-        .seq = entry->seq,
-        .expire_at_ms = entry->expire_at_ms,
-        .content_type = entry->content_type,
-    };
-    count_row(scan, key.size + value_size);
-    return LOAM_OK;
-}
-
-/* Where a stretch ends, as its block sees it. */
-struct stretch_limit {
-    bool is_near; /* In this block; else the stretch ends with the block. */
-    struct slice suffix;
-    uint64_t head;
-};
-
-static void stretch_limit_init(struct stretch_limit *limit, const struct iter_stretch *stretch)
-{
-    struct slice prefix = stretch->block->prefix;
-    *limit = (struct stretch_limit){0};
-    /* It stands behind the current row: without the prefix it is behind all rows of the block. */
-    if (stretch->has_limit && slice_starts_with(stretch->limit, prefix)) {
-        limit->is_near = true;
-        limit->suffix =
-            slice_make(stretch->limit.data + prefix.size, stretch->limit.size - prefix.size);
-        limit->head = key_head(limit->suffix);
-    }
-}
-
-/* Keeps a block until the rows are dropped. */
-static inline void pin_block(struct loam_scan *scan, struct block *block)
-{
-    if (scan->pin_count == 0 || scan->pins[scan->pin_count - 1] != block) {
-        block_ref(block);
-        scan->pins[scan->pin_count++] = block;
-    }
-}
-
-/* Appends the rows of a stretch that come behind the current one, as far as they are simply
- * visible, and makes the last of them the current row. Their values stay where they are. */
-static int take_stretch(struct loam_scan *scan, struct loam_error *err)
-{
-    struct iter_stretch stretch;
-    if (!row_iter_stretch(&scan->rows_iter, &stretch) ||
-        stretch.block->prefix.size < BUCKET_ID_SIZE) {
-        return LOAM_OK;
-    }
-    const struct block *block = stretch.block;
-    struct slice prefix =
-        slice_make(block->prefix.data + BUCKET_ID_SIZE, block->prefix.size - BUCKET_ID_SIZE);
-    struct stretch_limit limit;
-    stretch_limit_init(&limit, &stretch);
-    uint64_t seq = scan->seq;
-    uint32_t index = stretch.row_index + 1;
-    const char *at = block_row_data(block, index);
-    int rc = LOAM_OK;
-    for (; index < stretch.row_end && has_room(scan); index++) {
-        struct block_row from;
-        block_row_decode(block, at, &from);
-        if (UNLIKELY(from.kind != ENTRY_PUT || from.expire_at_ms != 0 || from.seq > seq) ||
-            (limit.is_near &&
-             block_row_cmp(&from, limit.suffix, limit.head, stretch.limit_seq) >= 0)) {
-            break;
-        }
-        size_t key_size = prefix.size + from.suffix.size;
-        rc = reserve_bytes(scan, key_size + (size_t)2 * COPY_SIZE, err);
-        if (rc != LOAM_OK) {
-            break;
-        }
-        char *to = scan->bytes.data + scan->bytes.size;
-        copy_short(to, prefix);
-        copy_short(to + prefix.size, from.suffix);
-        scan->bytes.size += key_size;
-        struct loam_row *row = &scan->rows[scan->row_count];
-        row->key = to;
-        row->value = scan->keys_only ? NULL : from.value.data;
-        row->key_size = key_size;
-        row->value_size = from.value.size;
-        row->seq = from.seq;
-        row->expire_at_ms = 0;
-        row->content_type = from.content_type;
-        row->reserved = 0;
-        count_row(scan, key_size + (scan->keys_only ? 0 : from.value.size));
-        at = from.value.data + from.value.size;
-    }
-    if (index > stretch.row_index + 1) {
-        pin_block(scan, stretch.block);
-        row_iter_skip(&scan->rows_iter, index - 1);
-    }
-    return rc != LOAM_OK ? rc : scan->rows_iter.status;
-}
-
-static void step(struct loam_scan *scan)
-{
-    if (!scan->is_started) {
-        scan->is_started = true;
-        if (scan->is_reverse) {
-            row_iter_last(&scan->rows_iter);
-        } else {
-            row_iter_first(&scan->rows_iter);
-        }
-    } else if (scan->is_reverse) {
-        row_iter_prev(&scan->rows_iter);
-    } else {
-        row_iter_next(&scan->rows_iter);
-    }
-}
-
-static int fill_block(struct loam_scan *scan, struct loam_error *err)
-{
-    struct row_iter *rows = &scan->rows_iter;
-    while (!scan->is_ended && has_room(scan)) {
-        step(scan);
-        if (!rows->is_valid) {
-            scan->is_ended = true;
-            return rows->status;
-        }
-        TRY(take_row(scan, err));
-        if (has_room(scan)) {
-            TRY(take_stretch(scan, err));
-        }
-        scan->is_ended = scan->limit_left == 0 || scan->bytes_left == 0;
-    }
-    return LOAM_OK;
-}
-
 static int scan_failure(const struct loam_scan *scan, struct loam_error *err)
 {
     if (err != NULL) {
@@ -430,7 +228,7 @@ int loam_scan_next(loam_scan *scan, loam_rows *out, loam_error *err)
         return scan_failure(scan, err);
     }
     drop_rows(scan);
-    int rc = fill_block(scan, &scan->err);
+    int rc = scan_fill(scan, &scan->err);
     if (rc != LOAM_OK) {
         scan->status = rc; /* Rows before the failure are handed out first: the next call tells. */
         if (scan->row_count == 0) {

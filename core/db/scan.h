@@ -36,6 +36,7 @@ struct loam_scan {
     bool is_reverse;
     bool keys_only;
     bool is_started;
+    bool is_ahead; /* The row that rows_iter stands on has not been taken. */
     bool is_ended;
     uint64_t limit_left; /* Rows; UINT64_MAX = no limit. */
     uint64_t bytes_left; /* UINT64_MAX = no limit. */
@@ -54,5 +55,8 @@ NODISCARD int scan_set_bounds(struct loam_scan *scan,
                               uint32_t bucket,
                               const struct loam_range *range,
                               struct loam_error *err);
+/* Fills the block with what comes next. Errors: as those of the iterators; rows before the failure
+ * are in the block. */
+NODISCARD int scan_fill(struct loam_scan *scan, struct loam_error *err);
 
 #endif

@@ -188,6 +188,16 @@ static inline void block_prefetch(const struct block *block)
     __builtin_prefetch(line + 4);
 }
 
+/* Sends for a row of a validated block. */
+static inline void block_prefetch_row(const struct block *block, uint32_t index)
+{
+    const char *at = block_row_data(block, index);
+    __builtin_prefetch(at);
+    __builtin_prefetch(at + CACHE_LINE);
+}
+
+/* Sends for the rows that block_seek() of a key will look at. */
+void block_aim(const struct block *block, struct slice key);
 /* First row at or after (key, seq); row_count when there is none. */
 uint32_t block_seek(const struct block *block, struct slice key, uint64_t seq);
 /* The same number, for callers who expect that all rows are before (key, seq): the last row is

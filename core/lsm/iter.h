@@ -27,6 +27,8 @@ struct iter_stretch {
     struct block *block; /* Borrowed until the iterator moves. */
     uint32_t row_index;  /* Of the current row. */
     uint32_t row_end;    /* Behind the last; may be row_index + 1. */
+    const struct block
+        *next; /* The block behind it or NULL, only to be sent for: it need not live. */
     /* The stretch ends before this position, which the caller looks for: it reads the rows in order
      * anyway, so comparing them costs less than a search over rows that are not in the cache. */
     bool has_limit;
@@ -47,8 +49,13 @@ struct iter_ops {
     /* Both NULL when the iterator has no blocks. Whether there is a stretch here, forward: callers
      * go by next when there is none. */
     bool (*stretch)(struct iter *iter, struct iter_stretch *out);
-    /* Moves to a row of the stretch, forward. */
+    /* Moves to a row of the stretch or to the one right behind it, forward. */
     void (*skip)(struct iter *iter, uint32_t row_index);
+    /* NULL, or the next step towards a seek to this position, which must be the next move: uses
+     * what the step before has sent for and sends for more. round: 0, 1, 2... Returns whether there
+     * is another one; else it is not called again. Several iterators that take their steps in turn
+     * wait once for the memory of all. */
+    bool (*aim)(struct iter *iter, struct slice key, uint64_t seq, unsigned round);
 };
 
 struct iter {
@@ -91,6 +98,10 @@ static inline bool iter_stretch(struct iter *iter, struct iter_stretch *out)
 static inline void iter_skip(struct iter *iter, uint32_t row_index)
 {
     iter->ops->skip(iter, row_index);
+}
+static inline bool iter_aim(struct iter *iter, struct slice key, uint64_t seq, unsigned round)
+{
+    return iter->ops->aim != NULL && iter->ops->aim(iter, key, seq, round);
 }
 static inline void iter_free(struct iter *iter)
 {

@@ -380,11 +380,19 @@ static void iter_do_last(struct iter *iter)
 static void iter_do_seek(struct iter *iter, struct slice key, uint64_t seq)
 {
     struct memtable_iter *it = self(iter);
-    const struct memtable *memtable = it->memtable;
     const struct memtable_node *before = NULL;
+    /* From a version of the key to one behind it. */
+    it->cursor.is_near =
+        iter->is_valid && slice_equal(key, iter->entry.key) && seq < iter->entry.seq;
     const struct memtable_node *hint =
-        memtable_cursor_seek(&it->cursor, &memtable->index, key, seq);
-    stand_on(it, find_from(memtable, hint, key, seq, &before));
+        memtable_cursor_seek(&it->cursor, &it->memtable->index, key, seq);
+    stand_on(it, find_from(it->memtable, hint, key, seq, &before));
+}
+
+static bool iter_do_aim(struct iter *iter, struct slice key, uint64_t seq, unsigned round)
+{
+    const struct memtable_index *index = &self(iter)->memtable->index;
+    return memtable_cursor_aim(&self(iter)->cursor, index, key, seq, round == 0);
 }
 
 static void iter_do_seek_before(struct iter *iter, struct slice key, uint64_t seq)
@@ -397,9 +405,8 @@ static void iter_do_seek_before(struct iter *iter, struct slice key, uint64_t se
 static void iter_do_next(struct iter *iter)
 {
     PRE(iter->is_valid);
-    const struct memtable_node *node = self(iter)->node;
     memtable_cursor_next(&self(iter)->cursor);
-    stand_on(self(iter), node_next(node));
+    stand_on(self(iter), node_next(self(iter)->node));
 }
 
 static void iter_do_prev(struct iter *iter)
@@ -428,6 +435,7 @@ static const struct iter_ops memtable_iter_ops = {
     .next = iter_do_next,
     .prev = iter_do_prev,
     .free = iter_do_free,
+    .aim = iter_do_aim,
 };
 
 void memtable_iter_init(struct memtable_iter *it, const struct memtable *memtable)

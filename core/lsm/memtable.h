@@ -62,6 +62,9 @@ uint64_t memtable_seq_max(const struct memtable *memtable);
 struct memtable_cursor {
     const struct index_node *leaf; /* NULL = knows nothing. */
     uint32_t at;
+    uint32_t ahead; /* Rows on their way, from `at` on. */
+    bool is_near;   /* For the next seek: it goes to a version of the key at the cursor. */
+    const struct index_node *aimed; /* The leaf of the seek that comes next; NULL = not known. */
 };
 
 struct memtable_iter {

@@ -8,8 +8,9 @@
 
 #include "lsm/memtable_tree.h"
 
-#define AHEAD      6u  /* Rows on their way before the scan comes to them. */
-#define AHEAD_SIZE 192 /* Of each so many bytes: a short row whole. */
+#define AHEAD       6u  /* Rows on their way before a scan comes to them... */
+#define AHEAD_FIRST 2u  /* ...at first: one more with each step, as most scans of few rows end. */
+#define AHEAD_SIZE  192 /* Of each so many bytes: a short row whole. */
 
 static inline void prefetch_row(const struct memtable_node *row)
 {
@@ -42,25 +43,56 @@ static inline void prefetch_right(const struct index_node *leaf)
     }
 }
 
+/* Whether the leaf of a key ends with a larger one, as far as prefixes tell. */
+static inline bool leaf_goes_beyond(const struct index_node *leaf, struct slice key)
+{
+    return prefix_of(leaf, count_of(leaf) - 1) > key_prefix(key, skip_of(leaf));
+}
+
 struct memtable_node *memtable_cursor_seek(struct memtable_cursor *cursor,
                                            const struct memtable_index *index,
                                            struct slice key,
                                            uint64_t seq)
 {
+    const struct index_node *aimed = cursor->aimed;
+    if (aimed == NULL && cursor->is_near && cursor->leaf != NULL &&
+        leaf_goes_beyond(cursor->leaf, key)) {
+        aimed = cursor->leaf;
+    }
     *cursor = (struct memtable_cursor){0};
     if (root_of(index) == NULL) {
         return NULL;
     }
     uint32_t at = 0;
-    cursor->leaf = memtable_index_leaf(index, key, seq, &at);
+    if (aimed != NULL) {
+        cursor->leaf = aimed;
+        at = memtable_index_in_node(index, aimed, key, seq);
+    } else {
+        cursor->leaf = memtable_index_leaf(index, key, seq, &at);
+    }
     cursor->at = at;
     struct memtable_node *before = at == 0 ? NULL : entry_of(cursor->leaf, at - 1);
     __builtin_prefetch(before);
-    for (uint32_t distance = 0; distance < AHEAD; distance++) {
-        prefetch_ahead(cursor, distance);
+    for (; cursor->ahead < AHEAD_FIRST; cursor->ahead++) {
+        prefetch_ahead(cursor, cursor->ahead);
     }
     prefetch_right(cursor->leaf);
     return before;
+}
+
+bool memtable_cursor_aim(struct memtable_cursor *cursor,
+                         const struct memtable_index *index,
+                         struct slice key,
+                         uint64_t seq,
+                         bool is_first)
+{
+    if (is_first) {
+        cursor->aimed = root_of(index);
+    }
+    const struct index_node *next =
+        cursor->aimed == NULL ? NULL : memtable_index_step(index, cursor->aimed, key, seq);
+    cursor->aimed = next == NULL ? cursor->aimed : next;
+    return next != NULL;
 }
 
 void memtable_cursor_next(struct memtable_cursor *cursor)
@@ -76,5 +108,8 @@ void memtable_cursor_next(struct memtable_cursor *cursor)
         }
         prefetch_right(cursor->leaf);
     }
-    prefetch_ahead(cursor, AHEAD - 1);
+    prefetch_ahead(cursor, cursor->ahead - 1);
+    if (cursor->ahead < AHEAD) {
+        prefetch_ahead(cursor, cursor->ahead++);
+    }
 }

@@ -18,6 +18,13 @@ struct memtable_node *memtable_cursor_seek(struct memtable_cursor *cursor,
                                            const struct memtable_index *index,
                                            struct slice key,
                                            uint64_t seq);
+/* One step towards memtable_cursor_seek() of this position, which must come next; as the aim of an
+ * iterator (lsm/iter.h). */
+bool memtable_cursor_aim(struct memtable_cursor *cursor,
+                         const struct memtable_index *index,
+                         struct slice key,
+                         uint64_t seq,
+                         bool is_first);
 /* The scan goes one row forward. */
 void memtable_cursor_next(struct memtable_cursor *cursor);
 

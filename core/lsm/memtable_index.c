@@ -48,35 +48,29 @@ void memtable_index_init(struct memtable_index *index,
     *index = (struct memtable_index){.arena = arena, .head = head};
 }
 
-/* How many entries have a prefix below `prefix`. */
-static inline uint32_t prefix_lower(const struct index_node *node, uint32_t count, uint64_t prefix)
-{
-    uint32_t base = 0;
-    while (count > 1) {
-        uint32_t half = count / 2;
-        base += prefix_of(node, base + half - 1) < prefix ? half : 0;
-        count -= half;
-    }
-    return base + (count == 1 && prefix_of(node, base) < prefix);
-}
-
 /* How many entries stand before (key, seq). */
 static uint32_t node_lower(const struct index_node *node, struct slice key, uint64_t seq)
 {
     uint32_t count = count_of(node);
-    uint64_t prefix = key_prefix(key, atomic_load_explicit(&node->skip, memory_order_relaxed));
+    uint64_t prefix = key_prefix(key, skip_of(node));
     uint32_t low = prefix_lower(node, count, prefix);
     if (low == count || prefix_of(node, low) != prefix) {
         return low;
     }
     uint32_t high = prefix == UINT64_MAX ? count : prefix_lower(node, count, prefix + 1);
+    if ((seq == 0 || seq == SEQ_MAX) && prefix_is_key(node, key)) {
+        return seq == 0 ? high : low;
+    }
+    /* Each look at an entry is a cache miss. Most often these are versions of the key, and the
+     * position is in front of all of them or, with sequence 0, behind them. */
+    uint32_t middle = seq == 0 ? high - 1 : low;
     while (low < high) {
-        uint32_t middle = (low + high) / 2;
         if (node_cmp(entry_of(node, middle), key, seq) < 0) {
             low = middle + 1;
         } else {
             high = middle;
         }
+        middle = (low + high) / 2;
     }
     return low;
 }
@@ -95,18 +89,6 @@ static inline uint32_t
 place_in(const struct index_node *node, int edge, struct slice key, uint64_t seq)
 {
     return edge == 0 ? node_lower(node, key, seq) : edge < 0 ? 0 : count_of(node);
-}
-
-struct memtable_node *memtable_index_last(const struct memtable_index *index)
-{
-    const struct index_node *node = root_of(index);
-    if (node == NULL) {
-        return NULL;
-    }
-    while (node->level > 0) {
-        node = child_of(node, count_of(node) - 1);
-    }
-    return entry_of(node, count_of(node) - 1);
 }
 
 struct index_node *memtable_index_leaf(const struct memtable_index *index,
@@ -128,15 +110,22 @@ struct index_node *memtable_index_leaf(const struct memtable_index *index,
     }
 }
 
-struct memtable_node *
-memtable_index_find(const struct memtable_index *index, struct slice key, uint64_t seq)
+uint32_t memtable_index_in_node(const struct memtable_index *index,
+                                const struct index_node *node,
+                                struct slice key,
+                                uint64_t seq)
 {
-    if (root_of(index) == NULL) {
-        return NULL;
-    }
-    uint32_t at = 0;
-    const struct index_node *leaf = memtable_index_leaf(index, key, seq, &at);
-    return at == 0 ? NULL : entry_of(leaf, at - 1);
+    return place_in(node, edge_cmp(index, key), key, seq);
+}
+
+uint32_t memtable_index_near(const struct memtable_index *index,
+                             const struct index_node *node,
+                             struct slice key)
+{
+    int edge = edge_cmp(index, key);
+    uint32_t count = count_of(node);
+    uint64_t prefix = key_prefix(key, skip_of(node));
+    return edge == 0 ? prefix_lower(node, count, prefix) : edge < 0 ? 0 : count;
 }
 
 /* The way to (key, seq), for the writer. */
@@ -277,15 +266,28 @@ node_copy(struct index_node *to, uint32_t to_at, const struct index_node *from, 
     }
 }
 
+/* A key of this size comes into a node. */
+static void note_key_size(struct index_node *node, size_t size)
+{
+    size_t known = atomic_load_explicit(&node->key_size, memory_order_relaxed);
+    if (known != size && size > 0) {
+        bool is_first =
+            count_of(node) == 0 || (count_of(node) == 1 && node_key(entry_of(node, 0)).size == 0);
+        atomic_store_explicit(&node->key_size, is_first ? (uint32_t)size : 0, memory_order_relaxed);
+    }
+}
+
 static void node_insert(struct index_node *node, uint32_t at, const struct item *item)
 {
+    PRE(node != NULL);
     uint32_t count = count_of(node);
     PRE(count < FANOUT && at <= count);
+    note_key_size(node, item->key.size);
     for (uint32_t i = count; i > at; i--) {
         atomic_store_explicit(&node->prefix[i], prefix_of(node, i - 1), memory_order_relaxed);
         atomic_store_explicit(&node->entry[i], entry_of(node, i - 1), memory_order_release);
     }
-    size_t skip = atomic_load_explicit(&node->skip, memory_order_relaxed);
+    size_t skip = skip_of(node);
     uint64_t prefix = key_prefix(item->key, skip);
     atomic_store_explicit(&node->prefix[at], prefix, memory_order_relaxed);
     atomic_store_explicit(&node->entry[at], item->entry, memory_order_release);
@@ -306,7 +308,7 @@ static void node_set_skip(struct index_node *node, size_t skip)
         uint64_t prefix = key_prefix(node_key(entry_of(node, i)), skip);
         atomic_store_explicit(&node->prefix[i], prefix, memory_order_relaxed);
     }
-    atomic_store_explicit(&node->skip, skip, memory_order_relaxed);
+    atomic_store_explicit(&node->skip, (uint32_t)skip, memory_order_relaxed);
 }
 
 static struct index_node *node_new(struct memtable_index *index, uint32_t level, size_t skip)
@@ -318,7 +320,8 @@ static struct index_node *node_new(struct memtable_index *index, uint32_t level,
         piece += -(uintptr_t)piece & (CACHE_LINE - 1);
         node = (struct index_node *)(void *)piece;
         atomic_init(&node->count, 0);
-        atomic_init(&node->skip, skip);
+        atomic_init(&node->skip, (uint32_t)skip);
+        atomic_init(&node->key_size, 0);
         atomic_init(&node->right, NULL);
         node->level = level;
     }
@@ -342,7 +345,7 @@ static void node_tighten(const struct memtable_index *index,
                          const struct memtable_node *high)
 {
     size_t shared = fence_shared(index, low, high);
-    if (shared >= atomic_load_explicit(&node->skip, memory_order_relaxed) + SKIP_STEP) {
+    if (shared >= skip_of(node) + SKIP_STEP) {
         node_set_skip(node, shared);
     }
 }
@@ -362,6 +365,11 @@ static void node_split(struct memtable_index *index,
         node_copy(right, i - middle, left, i);
     }
     atomic_store_explicit(&right->count, FANOUT - middle, memory_order_release);
+    if (middle < FANOUT) {
+        atomic_store_explicit(&right->key_size,
+                              atomic_load_explicit(&left->key_size, memory_order_relaxed),
+                              memory_order_relaxed);
+    }
     if (left->level == 0) {
         struct index_node *next = atomic_load_explicit(&left->right, memory_order_relaxed);
         atomic_store_explicit(&right->right, next, memory_order_relaxed);
@@ -385,7 +393,7 @@ path_reserve(struct memtable_index *index, const struct path *path, struct index
     uint32_t level = path->depth;
     for (; level > 0 && count_of(path->steps[level - 1].node) == FANOUT; level--) {
         const struct index_node *full = path->steps[level - 1].node;
-        size_t skip = atomic_load_explicit(&full->skip, memory_order_relaxed);
+        size_t skip = skip_of(full);
         spare[level] = node_new(index, full->level, skip);
         if (spare[level] == NULL) {
             return false;
@@ -437,7 +445,7 @@ static void shrink_shared(struct memtable_index *index, size_t shared)
     for (int is_last = 0; is_last < 2; is_last++) {
         struct index_node *node = root_of(index);
         for (;;) {
-            if (atomic_load_explicit(&node->skip, memory_order_relaxed) > shared) {
+            if (skip_of(node) > shared) {
                 node_set_skip(node, shared);
             }
             if (node->level == 0) {

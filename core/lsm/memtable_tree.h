@@ -19,7 +19,8 @@
 struct index_node {
     _Atomic uint32_t count;
     uint32_t level; /* 0 = leaf. Constant. */
-    _Atomic size_t skip;
+    _Atomic uint32_t skip;
+    _Atomic uint32_t key_size; /* Of all keys but the head's, when they have the same; else 0. */
     _Atomic uint64_t prefix[FANOUT];
     _Atomic(struct memtable_node *) entry[FANOUT];
     _Atomic(struct index_node *) right;   /* Of a leaf: the next one; NULL at the end. */
@@ -33,6 +34,10 @@ _Static_assert(HEAD_SIZE == (size_t)4 * CACHE_LINE, "what a search touches is fo
 static inline uint32_t count_of(const struct index_node *node)
 {
     return atomic_load_explicit(&node->count, memory_order_acquire);
+}
+static inline size_t skip_of(const struct index_node *node)
+{
+    return atomic_load_explicit(&node->skip, memory_order_relaxed);
 }
 static inline uint64_t prefix_of(const struct index_node *node, uint32_t at)
 {
@@ -49,6 +54,25 @@ static inline struct index_node *child_of(const struct index_node *node, uint32_
 static inline struct index_node *root_of(const struct memtable_index *index)
 {
     return atomic_load_explicit(&index->root, memory_order_acquire);
+}
+
+/* How many entries have a prefix below `prefix`. */
+static inline uint32_t prefix_lower(const struct index_node *node, uint32_t count, uint64_t prefix)
+{
+    uint32_t base = 0;
+    while (count > 1) {
+        uint32_t half = count / 2;
+        base += prefix_of(node, base + half - 1) < prefix ? half : 0;
+        count -= half;
+    }
+    return base + (count == 1 && prefix_of(node, base) < prefix);
+}
+
+/* Whether entries with the prefix of this key have this key. */
+static inline bool prefix_is_key(const struct index_node *node, struct slice key)
+{
+    return key.size == atomic_load_explicit(&node->key_size, memory_order_relaxed) &&
+           key.size <= skip_of(node) + sizeof(uint64_t);
 }
 
 /* Brings the lines of a node that a search will touch all at once, instead of one after the other:
@@ -69,5 +93,20 @@ struct index_node *memtable_index_leaf(const struct memtable_index *index,
                                        struct slice key,
                                        uint64_t seq,
                                        uint32_t *out_at);
+/* One step down towards a position: returns the child, which is sent for. In a leaf: sends for the
+ * rows around the position and returns NULL. Thread: any. */
+const struct index_node *memtable_index_step(const struct memtable_index *index,
+                                             const struct index_node *node,
+                                             struct slice key,
+                                             uint64_t seq);
+/* The place of a position in a node on the way to it. Thread: any. */
+uint32_t memtable_index_in_node(const struct memtable_index *index,
+                                const struct index_node *node,
+                                struct slice key,
+                                uint64_t seq);
+/* The first place that it may be: looks at no row. Thread: any. */
+uint32_t memtable_index_near(const struct memtable_index *index,
+                             const struct index_node *node,
+                             struct slice key);
 
 #endif

@@ -15,14 +15,13 @@
 #include "disk/block.h"
 
 #define PREFIX_SIZE 20u
-/* So many moves of one child make it worth to ask how far it stays first. */
-#define STREAK_MIN 1u
 
 struct merge_slot {
     uint64_t high; /* Key bytes 4..11. */
     uint64_t low;  /* Key bytes 12..19. */
     struct iter *child;
     uint32_t bucket; /* Key bytes 0..3. */
+    bool is_aiming;  /* Not of this slot's child but of the one with this number, before a seek. */
 };
 
 static struct merge_iter *self(struct iter *iter)
@@ -81,7 +80,6 @@ static inline bool slot_before(const struct merge_iter *it, size_t a, size_t b)
 static void sift_down(struct merge_iter *it, size_t at)
 {
     it->second = 0;
-    it->streak = 0;
     for (;;) {
         size_t child = 2 * at + 1;
         if (child >= it->heap_size) {
@@ -134,7 +132,6 @@ static void rebuild(struct merge_iter *it)
         }
     }
     it->second = 0;
-    it->streak = 0;
     for (size_t at = it->heap_size / 2; at > 0; at--) {
         sift_down(it, at - 1);
     }
@@ -166,7 +163,6 @@ static void settle(struct merge_iter *it)
     }
     if (it->heap_size > 1) {
         slot_load(first);
-        it->streak++;
         if (slot_before(it, second_of(it), 0)) {
             sift_down(it, 0);
         }
@@ -219,14 +215,43 @@ static void do_last(struct iter *iter)
     rebuild(it);
 }
 
+/* Whether a child stands at or behind a position, or has nothing there. */
+static inline bool is_beyond(const struct iter *child, struct slice key, uint64_t seq)
+{
+    return !child->is_valid ||
+           entry_position_cmp(child->entry.key, child->entry.seq, key, seq) >= 0;
+}
+
+/* Lets all children go towards a position in step. Tables come first: their way is longer. */
+static void aim_all(struct merge_iter *it, struct slice key, uint64_t seq)
+{
+    bool is_under_way = true;
+    for (unsigned round = 0; is_under_way; round++) {
+        is_under_way = false;
+        for (size_t i = it->child_count; i > 0; i--) {
+            bool *is_aiming = &it->heap[i - 1].is_aiming;
+            *is_aiming =
+                (round == 0 || *is_aiming) && iter_aim(it->children[i - 1], key, seq, round);
+            is_under_way = is_under_way || *is_aiming;
+        }
+    }
+}
+
 static void do_seek(struct iter *iter, struct slice key, uint64_t seq)
 {
     struct merge_iter *it = self(iter);
     if (iter->status != LOAM_OK) {
         return;
     }
-    for (size_t i = 0; i < it->child_count; i++) {
-        iter_seek(it->children[i], key, seq);
+    /* Forward from here, only children that stand before the position have to move. */
+    bool is_onward = iter->is_valid && !it->is_reverse && !is_beyond(iter, key, seq);
+    if (it->child_count > 1 && !is_onward) {
+        aim_all(it, key, seq);
+    }
+    for (size_t i = it->child_count; i > 0; i--) {
+        if (!is_onward || !is_beyond(it->children[i - 1], key, seq)) {
+            iter_seek(it->children[i - 1], key, seq);
+        }
     }
     it->is_reverse = false;
     rebuild(it);
@@ -275,14 +300,12 @@ static void do_prev(struct iter *iter)
     move(self(iter), true);
 }
 
-/* Up to the second child's row nothing comes between the first child's rows. While children take
- * turns, asking costs more than it saves. */
+/* Up to the second child's row nothing comes between the first child's rows. */
 static bool do_stretch(struct iter *iter, struct iter_stretch *out)
 {
     struct merge_iter *it = self(iter);
     PRE(iter->is_valid);
-    if (it->is_reverse || (it->heap_size > 1 && it->streak < STREAK_MIN) ||
-        !iter_stretch(it->heap[0].child, out)) {
+    if (it->is_reverse || !iter_stretch(it->heap[0].child, out)) {
         return false;
     }
     if (it->heap_size > 1) {
@@ -294,7 +317,6 @@ static bool do_stretch(struct iter *iter, struct iter_stretch *out)
     return true;
 }
 
-/* The stretch ends before the second child's row: the first child stays first. */
 static void do_skip(struct iter *iter, uint32_t row_index)
 {
     struct merge_iter *it = self(iter);

@@ -21,8 +21,7 @@ struct merge_iter {
     size_t child_count;
     size_t capacity;
     size_t heap_size;
-    size_t second;   /* Place in the heap of the runner-up; 0 = not known. */
-    unsigned streak; /* Moves since another child came first. */
+    size_t second; /* Place in the heap of the runner-up; 0 = not known. */
     bool is_reverse;
 };
 

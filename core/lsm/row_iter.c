@@ -17,7 +17,9 @@
 #include "base/limits.h"
 #include "disk/block.h"
 
-#define STEP_MAX 12u /* Versions stepped over before a seek leaves them. */
+/* Versions stepped over before a seek leaves them: a step to a row of a memtable is a cache miss,
+ * the way down its tree has just been gone. */
+#define STEP_MAX 2u
 
 void row_iter_init(struct row_iter *it, struct iter *source, uint64_t seq, uint64_t now_ms)
 {
@@ -44,6 +46,17 @@ static void stop(struct row_iter *it)
 static bool copy(struct row_iter *it, struct loam_buffer *to, struct slice bytes)
 {
     int rc = buf_assign(to, bytes.data, bytes.size, it->source->err);
+    if (UNLIKELY(rc != LOAM_OK)) {
+        it->status = rc;
+        it->is_valid = false;
+    }
+    return rc == LOAM_OK;
+}
+
+/* Appends to the key. Returns as copy(). */
+static bool append(struct row_iter *it, struct slice bytes)
+{
+    int rc = buf_append(&it->key, bytes.data, bytes.size, it->source->err);
     if (UNLIKELY(rc != LOAM_OK)) {
         it->status = rc;
         it->is_valid = false;
@@ -266,6 +279,19 @@ bool row_iter_stretch(struct row_iter *it, struct iter_stretch *out)
         out->row_end = end < out->row_end ? end : out->row_end;
     }
     return out->row_end > out->row_index + 1;
+}
+
+void row_iter_pass(struct row_iter *it, const struct block *block, uint32_t row_index)
+{
+    PRE(it->is_valid && !it->is_reverse);
+    struct block_row row;
+    block_row(block, row_index, &row);
+    it->key.size = 0;
+    if (!append(it, block->prefix) || !append(it, row.suffix)) {
+        return;
+    }
+    iter_skip(it->source, row_index + 1);
+    find_forward(it, true);
 }
 
 void row_iter_skip(struct row_iter *it, uint32_t row_index)

@@ -49,6 +49,9 @@ struct iter_stretch;
 bool row_iter_stretch(struct row_iter *it, struct iter_stretch *out);
 /* Makes this row of the stretch, one that the reader sees, the current one. */
 void row_iter_skip(struct row_iter *it, uint32_t row_index);
+/* The same, and goes on to the next row: row_iter_skip() and row_iter_next() in one move. block: of
+ * the stretch. */
+void row_iter_pass(struct row_iter *it, const struct block *block, uint32_t row_index);
 /* ffi: end */
 
 #endif

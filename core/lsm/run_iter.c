@@ -132,7 +132,17 @@ static void run_iter_skip(struct iter *iter, uint32_t row_index)
 {
     struct run_iter *it = self_of(iter);
     iter_skip(&it->table_iter.iter, row_index);
-    show(it);
+    go_on(it, true);
+}
+
+static bool run_iter_aim(struct iter *iter, struct slice key, uint64_t seq, unsigned round)
+{
+    struct run_iter *it = self_of(iter);
+    if (it->iter.status != LOAM_OK) {
+        return false;
+    }
+    size_t index = round == 0 ? run_seek(it->run, key) : it->table_index;
+    return index < it->run->table_count && iter_aim(aim(it, index), key, seq, round);
 }
 
 static void run_iter_free(struct iter *iter)
@@ -152,6 +162,7 @@ static const struct iter_ops run_iter_ops = {
     .free = run_iter_free,
     .stretch = run_iter_stretch,
     .skip = run_iter_skip,
+    .aim = run_iter_aim,
 };
 
 void run_iter_init(struct run_iter *it, const struct run *run, bool fill_cache)

@@ -81,6 +81,8 @@ struct table_iter {
     struct block *block; /* Referenced, or NULL. */
     uint32_t block_index;
     uint32_t row_index;
+    uint32_t near;          /* As `aimed`, one step before. */
+    uint32_t aimed;         /* The block of the seek that comes next; UINT32_MAX = not known. */
     bool fill_cache;        /* False for compaction: blocks that are not resident are read without
                                being installed. */
     uint32_t miss_count;    /* Blocks in sequence that were not resident: reading ahead pays. */

@@ -7,11 +7,13 @@
  * an own buffer: the prefix once per block, the suffix per row; blocks without prefix lend theirs.
  */
 #include "base/check.h"
+#include "disk/block_index.h"
 #include "lsm/table_internal.h"
 
 #define AHEAD_COMPACTION (256u << 10) /* Bytes read at once without filling the cache... */
 #define AHEAD_SCAN       (64u << 10)  /* ...and by a scan that has missed this often: */
 #define AHEAD_MISSES     2u
+#define NOT_AIMED        UINT32_MAX
 #define SUFFIX_COPY      16u /* Copied at once: no call for short suffixes. */
 
 _Static_assert(SUFFIX_COPY <= BLOCK_SLACK, "a suffix may be read so far");
@@ -111,44 +113,66 @@ static int block_read(struct table_iter *it,
     return LOAM_OK;
 }
 
-/* Starts to load the first lines of the block that a forward iteration wants next. */
-static void prefetch_next(const struct table_iter *it, uint32_t index)
+/* Block `index` if it is resident, only to be sent for: it need not live. */
+static inline const struct block *neighbour(const struct table_iter *it, uint32_t index)
 {
-    if (index >= it->table->member.slot_count) {
-        return;
+    return index >= it->table->member.slot_count
+               ? NULL
+               : atomic_load_explicit(&it->table->member.slots[index], memory_order_relaxed);
+}
+
+/* A position to look for in a block. */
+struct wanted {
+    struct slice key;
+    uint64_t seq;
+    uint32_t row_index; /* The first row at or after it. */
+};
+
+/* Block `index`, resident, with a reference, or NULL. Inside an epoch bracket. */
+static struct block *
+block_find(struct table_iter *it, uint32_t index, bool is_next, struct wanted *wanted)
+{
+    struct block *block = table_resident(it->table, index);
+    if (UNLIKELY(block == NULL)) {
+        return NULL;
     }
-    /* Not looked at, so it need not live. */
-    const struct block *next =
-        atomic_load_explicit(&it->table->member.slots[index], memory_order_relaxed);
-    if (next != NULL) {
-        block_prefetch(next);
-        __builtin_prefetch((const char *)next + (size_t)5 * CACHE_LINE);
+    block_prefetch(block);
+    if (wanted != NULL) {
+        wanted->row_index = block_seek(block, wanted->key, wanted->seq);
     }
+    /* The reference count is a line of its own, and its atomic add holds up what follows: so it
+     * comes last. */
+    block_ref(block);
+    cache_note_hit(it->table->cache);
+    it->miss_count = 0;
+    if (!is_next) {
+        block_heat(block);
+    }
+    return block;
 }
 
 /* Stands in block `index`. is_next: it follows the one before in a forward move, which neither
- * makes it hot nor counts as a new wish. */
-static int
-block_enter(struct table_iter *it, const struct table_reader *reader, uint32_t index, bool is_next)
+ * makes it hot nor counts as a new wish. wanted: NULL, or a position to find in it. */
+static int block_enter(struct table_iter *it,
+                       const struct table_reader *reader,
+                       uint32_t index,
+                       bool is_next,
+                       struct wanted *wanted)
 {
     if (it->block != NULL && it->block_index == index) {
+        if (wanted != NULL) {
+            wanted->row_index = block_seek(it->block, wanted->key, wanted->seq);
+        }
         return LOAM_OK;
     }
-    struct block *block = NULL;
     int rc = LOAM_OK;
     epoch_enter();
-    block = table_resident(it->table, index);
-    if (LIKELY(block != NULL)) {
-        /* The reference count is a line of its own, and its atomic add holds up what follows. */
-        block_prefetch(block);
-        block_ref(block);
-        cache_note_hit(it->table->cache);
-        it->miss_count = 0;
-        if (!is_next) {
-            block_heat(block);
-        }
-    } else {
+    struct block *block = block_find(it, index, is_next, wanted);
+    if (UNLIKELY(block == NULL)) {
         rc = block_read(it, reader, index, is_next, &block);
+        if (rc == LOAM_OK && wanted != NULL) {
+            wanted->row_index = block_seek(block, wanted->key, wanted->seq);
+        }
     }
     epoch_exit();
     if (rc == LOAM_OK && it->key.capacity < block->prefix.size + SUFFIX_COPY) {
@@ -165,9 +189,6 @@ block_enter(struct table_iter *it, const struct table_reader *reader, uint32_t i
     block_unref(it->block);
     it->block = block;
     it->block_index = index;
-    if (is_next) {
-        prefetch_next(it, index + 1);
-    }
     return LOAM_OK;
 }
 
@@ -175,7 +196,7 @@ block_enter(struct table_iter *it, const struct table_reader *reader, uint32_t i
 static void
 stand(struct table_iter *it, const struct table_reader *reader, uint32_t index, uint32_t row_index)
 {
-    int rc = block_enter(it, reader, index, row_index == 0);
+    int rc = block_enter(it, reader, index, row_index == 0, NULL);
     if (rc != LOAM_OK) {
         failed(it, rc);
         return;
@@ -216,6 +237,61 @@ static void table_iter_last(struct iter *iter)
     }
 }
 
+/* Sends for the slots of the blocks among which a search will end. */
+static inline void slots_prefetch(const struct table_iter *it, uint32_t near)
+{
+    __builtin_prefetch(&it->table->member.slots[near]);
+    __builtin_prefetch(&it->table->member.slots[near] + INDEX_NEAR - 1);
+}
+
+/* The block of a position, or block_count; what was found on the way there is used once. */
+static uint32_t
+block_of(struct table_iter *it, const struct table_reader *reader, struct slice key, uint64_t seq)
+{
+    uint32_t index = it->aimed;
+    it->aimed = NOT_AIMED;
+    if (index == NOT_AIMED) {
+        uint32_t near = table_reader_near(reader, key);
+        slots_prefetch(it, near);
+        index = table_reader_find_near(reader, near, key, seq);
+    }
+    return index;
+}
+
+/* The steps: slots, block, rows. */
+static bool table_iter_aim(struct iter *iter, struct slice key, uint64_t seq, unsigned round)
+{
+    struct table_iter *it = self_of(iter);
+    const struct table_reader *reader =
+        atomic_load_explicit(&it->table->reader, memory_order_acquire);
+    if (reader == NULL || round > 2) {
+        return false;
+    }
+    if (round == 0) {
+        it->aimed = NOT_AIMED;
+        it->near = table_reader_near(reader, key);
+        slots_prefetch(it, it->near);
+        return true;
+    }
+    if (round == 1) {
+        it->aimed = table_reader_find_near(reader, it->near, key, seq);
+        const struct block *block = neighbour(it, it->aimed);
+        if (block != NULL) {
+            block_prefetch(block);
+        }
+        return block != NULL;
+    }
+    epoch_enter();
+    if (it->aimed < it->table->member.slot_count) {
+        const struct block *block = table_resident(it->table, it->aimed);
+        if (block != NULL) {
+            block_aim(block, key);
+        }
+    }
+    epoch_exit();
+    return false;
+}
+
 static void table_iter_seek(struct iter *iter, struct slice key, uint64_t seq)
 {
     struct table_iter *it = self_of(iter);
@@ -224,18 +300,18 @@ static void table_iter_seek(struct iter *iter, struct slice key, uint64_t seq)
         return;
     }
     uint32_t block_count = table_reader_block_count(reader);
-    uint32_t index = table_reader_find(reader, key, seq);
+    uint32_t index = block_of(it, reader, key, seq);
     if (index == block_count) {
         return;
     }
-    int rc = block_enter(it, reader, index, false);
+    struct wanted wanted = {.key = key, .seq = seq};
+    int rc = block_enter(it, reader, index, false, &wanted);
     if (rc != LOAM_OK) {
         failed(it, rc);
         return;
     }
-    uint32_t row_index = block_seek(it->block, key, seq);
-    if (row_index < it->block->row_count) {
-        row_show_at(it, row_index);
+    if (wanted.row_index < it->block->row_count) {
+        row_show_at(it, wanted.row_index);
     } else if (index + 1 < block_count) {
         stand(it, reader, index + 1, 0);
     }
@@ -249,21 +325,30 @@ static void table_iter_seek_before(struct iter *iter, struct slice key, uint64_t
         return;
     }
     uint32_t block_count = table_reader_block_count(reader);
-    uint32_t index = table_reader_find(reader, key, seq);
+    uint32_t index = block_of(it, reader, key, seq);
     if (index == block_count) {
         stand(it, reader, block_count - 1, UINT32_MAX);
         return;
     }
-    int rc = block_enter(it, reader, index, false);
+    struct wanted wanted = {.key = key, .seq = seq};
+    int rc = block_enter(it, reader, index, false, &wanted);
     if (rc != LOAM_OK) {
         failed(it, rc);
         return;
     }
-    uint32_t row_index = block_seek(it->block, key, seq);
-    if (row_index > 0) {
-        row_show_at(it, row_index - 1);
+    if (wanted.row_index > 0) {
+        row_show_at(it, wanted.row_index - 1);
     } else if (index > 0) {
         stand(it, reader, index - 1, UINT32_MAX);
+    }
+}
+
+/* Goes to the first row of the block behind this one. */
+static void next_block(struct table_iter *it)
+{
+    const struct table_reader *reader = NULL;
+    if (begin(it, &reader) && it->block_index + 1 < table_reader_block_count(reader)) {
+        stand(it, reader, it->block_index + 1, 0);
     }
 }
 
@@ -276,10 +361,7 @@ static void table_iter_next(struct iter *iter)
         row_show(it, it->iter.entry.value.data + it->iter.entry.value.size);
         return;
     }
-    const struct table_reader *reader = NULL;
-    if (begin(it, &reader) && it->block_index + 1 < table_reader_block_count(reader)) {
-        stand(it, reader, it->block_index + 1, 0);
-    }
+    next_block(it);
 }
 
 static void table_iter_prev(struct iter *iter)
@@ -303,6 +385,7 @@ static bool table_iter_stretch(struct iter *iter, struct iter_stretch *out)
     out->block = it->block;
     out->row_index = it->row_index;
     out->row_end = it->block->row_count;
+    out->next = neighbour(it, it->block_index + 1);
     out->has_limit = false;
     return !it->block->has_versions;
 }
@@ -310,8 +393,12 @@ static bool table_iter_stretch(struct iter *iter, struct iter_stretch *out)
 static void table_iter_skip(struct iter *iter, uint32_t row_index)
 {
     struct table_iter *it = self_of(iter);
-    PRE(it->iter.is_valid && row_index >= it->row_index && row_index < it->block->row_count);
-    row_show_at(it, row_index);
+    PRE(it->iter.is_valid && row_index >= it->row_index && row_index <= it->block->row_count);
+    if (row_index < it->block->row_count) {
+        row_show_at(it, row_index);
+    } else {
+        next_block(it);
+    }
 }
 
 static void table_iter_free(struct iter *iter)
@@ -333,6 +420,7 @@ static const struct iter_ops table_iter_ops = {
     .free = table_iter_free,
     .stretch = table_iter_stretch,
     .skip = table_iter_skip,
+    .aim = table_iter_aim,
 };
 
 void table_iter_init(struct table_iter *it, struct table *table, bool fill_cache)
@@ -340,6 +428,7 @@ void table_iter_init(struct table_iter *it, struct table *table, bool fill_cache
     *it = (struct table_iter){
         .iter = {.ops = &table_iter_ops},
         .table = table,
+        .aimed = NOT_AIMED,
         .fill_cache = fill_cache,
     };
 }
@@ -356,6 +445,7 @@ void table_iter_reset(struct table_iter *it, struct table *table)
     nowhere(it);
     it->iter.status = LOAM_OK;
     it->table = table;
+    it->aimed = NOT_AIMED;
     it->miss_count = 0;
     table_window_reset(&it->window);
 }

@@ -130,6 +130,68 @@ describe("db.scan", function()
     lib.loam_snapshot_close(snapshot)
   end)
 
+  -- A memtable with up to 150 versions of a key, over a table: the keys have one size, or several
+  -- of which some begin alike.
+  for mode, key_of in pairs {
+    even = function(i) return ("key%06d"):format(i) end,
+    uneven = function(i)
+      return "key" .. ("\0"):rep(i % 3) .. ("%03d"):format(math.floor(i / 3))
+    end,
+  } do
+    it("leaves groups of versions in a memtable, keys of " .. mode .. " size", function()
+      local random, now, expected = seed.new(), {}, {}
+      local function put(i, value)
+        now[key_of(i)] = value
+        assert(db:batch({ { kind = value == nil and "delete" or nil, key = key_of(i),
+          value = value } }, { durability = "os" }))
+      end
+      local function rows_of(model)
+        local keys = {}
+        for key in pairs(model) do
+          keys[#keys + 1] = key
+        end
+        table.sort(keys)
+        for i, key in ipairs(keys) do
+          keys[i] = { key, model[key] }
+        end
+        return keys
+      end
+      for i = 0, 400, 2 do
+        put(i, "old" .. i)
+      end
+      assert(db:compact())
+      local snapshots = {}
+      for round = 1, 3 do
+        for _ = 1, 40 do
+          local i = random:int(0, 400)
+          for version = 1, random:pick { 0, 1, 2, 3, 12, 30, 50 } do
+            put(i, random:int(1, 12) > 1 and round .. "." .. version or nil)
+          end
+        end
+        snapshots[round], expected[round] = db:snapshot(), rows_of(now)
+      end
+
+      for round, snapshot in ipairs(snapshots) do
+        local all = expected[round]
+        assert.same(all, db:rows({}, snapshot))
+        for _ = 1, 60 do
+          local first = random:int(1, #all)
+          local last = math.min(#all, first + random:int(0, 30))
+          local part, back = {}, {}
+          for i = first, last do
+            part[#part + 1], back[last - i + 1] = all[i], all[i]
+          end
+          assert.same(part, db:rows({ from = all[first][1], limit = #part }, snapshot))
+          local range = { from = all[first][1], to = all[last][1] .. "\0" }
+          assert.same(part, db:rows(range, snapshot))
+          range.reverse = true
+          assert.same(back, db:rows(range, snapshot))
+        end
+        lib.loam_snapshot_close(snapshot)
+      end
+    end)
+  end
+
   it("counts limit and bytes also within a stretch", function()
     fill(0, 999, 1, "v")
     assert(db:compact())
