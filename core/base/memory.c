@@ -10,6 +10,7 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 
 #include "base/check.h"
@@ -117,6 +118,15 @@ void *mem_huge(size_t size)
     if (block != NULL) {
         /* A wish: without it the block works as well, only slower. */
         (void)madvise(block, size & ~(HUGE_PAGE - 1), MADV_HUGEPAGE);
+    }
+    return block;
+}
+
+void *mem_huge_zeroed(size_t size)
+{
+    void *block = mem_huge(size);
+    if (block != NULL && !is_mapped(size)) {
+        memset(block, 0, size);
     }
     return block;
 }

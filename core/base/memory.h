@@ -29,6 +29,8 @@ void *mem_aligned(size_t alignment, size_t size);
  * is asked to back it with huge pages: for large memory that is touched all over, and the
  * system gets it back at once. Released with mem_huge_free(), which takes the same size. */
 void *mem_huge(size_t size);
+/* The same, zeroed; large memory is not touched for it: the system hands it out so. */
+void *mem_huge_zeroed(size_t size);
 /* NULL is fine. */
 void mem_huge_free(void *block, size_t size);
 void mem_free(void *block);

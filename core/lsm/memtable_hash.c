@@ -41,11 +41,10 @@ static struct hash_buckets *buckets_new(uint32_t bits)
     size_t rows = (size_t)1 << bits;
     size_t bytes = sizeof(struct hash_buckets) + CACHE_LINE + rows * sizeof(struct hash_bucket);
     /* A large table is touched all over: in huge pages its page table stays in the cache. */
-    struct hash_buckets *table = mem_huge(bytes);
+    struct hash_buckets *table = mem_huge_zeroed(bytes);
     if (table == NULL) {
         return NULL;
     }
-    memset(table, 0, bytes);
     char *first = (char *)(table + 1);
     first += -(uintptr_t)first & (CACHE_LINE - 1);
     table->rows = (struct hash_bucket *)(void *)first;
