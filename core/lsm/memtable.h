@@ -33,7 +33,7 @@ memtable_insert(struct memtable *memtable, const struct entry *entry, struct loa
  */
 void memtable_send_for_leaf(struct memtable *memtable, const struct entry *entry);
 void memtable_send_for_rows(struct memtable *memtable, const struct entry *entry);
-enum { MEMTABLE_ABREAST = 4 };
+enum { MEMTABLE_ABREAST = 8 };
 /* The same for up to MEMTABLE_ABREAST rows, whose cache misses overlap. Errors: NO_MEMORY, and some
  * of the rows may be in. Thread: the one writer. */
 NODISCARD int memtable_insert_abreast(struct memtable *memtable,

@@ -67,7 +67,7 @@ struct memtable_node *memtable_index_last(const struct memtable_index *index);
 struct index_node *
 memtable_index_send_for(const struct memtable_index *index, struct slice key, uint64_t seq);
 /* Rows that are inserted abreast: the cache misses on their ways through the tree overlap. */
-#define INDEX_ABREAST 4
+#define INDEX_ABREAST 8
 struct index_ahead {
     struct index_node *leaf[INDEX_ABREAST]; /* Of each row; NULL when the tree is empty. */
     size_t split_count;                     /* Of the index when they were found. */

@@ -173,13 +173,13 @@ describe("lsm.memtable", function()
   for _, mode in ipairs(keys.modes) do
     it("takes rows abreast as one by one, with " .. mode .. " keys #fuzz", function()
       local random = seed.new(#mode + 100)
-      local rows, window = {}, ffi.new("struct entry[4]")
+      local rows, window = {}, ffi.new("struct entry[?]", lib.MEMTABLE_ABREAST)
       for seq = 1, mode == "long" and 60 or 900 do
         rows[seq] = entries.random_row(random, keys[mode](random, seq), seq)
       end
       local from = 1
       while from <= #rows do
-        local count = math.min(random:int(1, 4), #rows - from + 1)
+        local count = math.min(random:int(1, lib.MEMTABLE_ABREAST), #rows - from + 1)
         for index = 0, count - 1 do
           entries.fill(window[index], rows[from + index])
         end
