@@ -219,7 +219,9 @@ static NOINLINE int take_grow(struct stretch_take *take,
 }
 
 /* Appends the row that the iterator stands on, which is simply visible, and those of the stretch
- * that follow, as far as they are. Their values stay where they are. */
+ * that follow, as far as they are. Their values stay where they are. The limit may be that same
+ * row: between the install of a flush and the next state, a memtable and its table are both there.
+ */
 static int
 take_stretch(struct loam_scan *scan, const struct iter_stretch *stretch, struct loam_error *err)
 {
@@ -247,7 +249,7 @@ take_stretch(struct loam_scan *scan, const struct iter_stretch *stretch, struct 
         struct block_row from;
         block_row_decode(block, at, &from);
         if (UNLIKELY(from.kind != ENTRY_PUT || from.expire_at_ms != 0 || from.seq > seq) ||
-            (limit.is_near &&
+            (limit.is_near && take.row != first &&
              block_row_cmp(&from, limit.suffix, limit.head, stretch->limit_seq) >= 0)) {
             is_cut = true;
             break;
@@ -275,6 +277,7 @@ take_stretch(struct loam_scan *scan, const struct iter_stretch *stretch, struct 
         at = from.value.data + from.value.size;
     }
     size_t count = (size_t)(take.row - first);
+    INV(count > 0 || rc != LOAM_OK);
     take_end(&take, scan);
     if (count > 0) {
         pin_block(scan, stretch->block);
