@@ -313,6 +313,8 @@ static int close_log(struct loam_db *db, struct loam_error *err)
     if (rc != LOAM_OK && wal_writer_is_spent(db->commit.wal) &&
         !wal_writer_has_failed(db->commit.wal)) {
         rc = LOAM_OK; /* Without its end record; every record is durable. */
+    } else if (rc == LOAM_OK) {
+        wal_writer_trim(db->commit.wal);
     }
     KEEP_FIRST(rc, wal_writer_close(db->commit.wal, rc == LOAM_OK ? err : NULL));
     db->commit.wal = NULL;

@@ -28,7 +28,7 @@ struct wal_writer {
     uint64_t written_chain;
     struct loam_buffer buffer; /* Framed, not yet written. */
     bool is_sealed;
-    bool is_mapped;  /* The file is longer than what was written until it is sealed. */
+    bool is_mapped;  /* The file may be longer than what was written. */
     bool is_spent;   /* A write was taken back: no record but the end record may follow. */
     int failed_code; /* LOAM_OK, or the poison. */
     struct loam_error failed;
@@ -254,13 +254,18 @@ int wal_writer_seal(struct wal_writer *writer, struct loam_error *err)
     struct record end = {.type = RECORD_END};
     TRY(add_record(writer, &end, err));
     TRY(wal_writer_write(writer, err));
+    TRY(wal_writer_sync(writer, err));
+    writer->is_sealed = true;
+    return LOAM_OK;
+}
+
+void wal_writer_trim(struct wal_writer *writer)
+{
+    PRE(writer->is_sealed);
     if (writer->is_mapped) {
         /* What lies behind an end record is ignored: a cut that fails costs space and no more. */
         DISCARD(env_trim(writer->file, writer->written, NULL));
     }
-    TRY(wal_writer_sync(writer, err));
-    writer->is_sealed = true;
-    return LOAM_OK;
 }
 
 int wal_writer_close(struct wal_writer *writer, struct loam_error *err)

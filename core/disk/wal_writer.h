@@ -59,6 +59,9 @@ struct wal_link wal_writer_link(const struct wal_writer *writer);
  * be added and not yet written. Errors: IO, NO_SPACE: the end record was taken back, all else is
  * durable, and sealing can be tried again, unless wal_writer_has_failed(). */
 int wal_writer_seal(struct wal_writer *writer, struct loam_error *err);
+/* Gives back the space behind the end of a sealed log that may stay for long; one that is flushed
+ * and removed within seconds is not worth the time. */
+void wal_writer_trim(struct wal_writer *writer);
 /* Closes the file and frees always; NULL is fine. The error of closing an unsealed log is reported:
  * a sealed one is durable. */
 int wal_writer_close(struct wal_writer *writer, struct loam_error *err);
