@@ -75,16 +75,14 @@ void background_collect(struct loam_db *db)
     obsolete_remove(db);
 }
 
-/* What the pool of chunks may keep outside the budget. */
-#define POOL_FREE (64ULL << 20)
-
 void cache_fit(struct loam_db *db, size_t immutable_count)
 {
     uint64_t one = db->options.memtable_bytes;
-    uint64_t memtables = one * (immutable_count + 1);
-    memtables += one > POOL_FREE ? one - POOL_FREE : 0; /* What the pool of chunks keeps. */
+    /* The last one is what the pool of chunks keeps for the next memtable. */
+    uint64_t memtables = one * (immutable_count + 1) + one;
     uint64_t least = db->options.memory_bytes / 8;
     uint64_t rest = db->options.memory_bytes > memtables ? db->options.memory_bytes - memtables : 0;
+    rest -= rest / 8; /* For holes between the blocks that a merge leaves behind, and buffers. */
     cache_set_capacity(db->cache, rest > least ? rest : least);
 }
 

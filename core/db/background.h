@@ -65,7 +65,7 @@ NODISCARD int log_begin(struct loam_db *db,
                         struct loam_error *err);
 /* A new active memtable for the current log; the old one becomes immutable unless it is empty. */
 NODISCARD int memtable_switch(struct loam_db *db, struct loam_error *err);
-/* Gives the block cache what memtables leave of the budget. */
+/* Gives the block cache what memtables and what cannot be counted leave of the budget. */
 void cache_fit(struct loam_db *db, size_t immutable_count);
 
 /* obsolete.c: on_obsolete of tables: remembers the file for removal. owner is the struct loam_db.
