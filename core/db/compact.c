@@ -315,25 +315,20 @@ static void compact_one(struct compacting *work) NO_THREAD_CHECK
     }
 }
 
-/* While a merge ran, the tables that it replaced held room that the new ones could not have. Called
- * with db->mu held, and left with it. */
-static void warm(struct compacting *work) NO_THREAD_CHECK
+/* While a merge ran, the tables that it replaced held room that the new ones could not have. */
+static void warm(struct compacting *work)
 {
     struct loam_db *db = work->db;
-    bool is_closing = db->is_closing;
-    mutex_unlock(&db->mu);
-    background_collect(db);
     for (size_t i = 0; i < work->made_count; i++) {
+        mutex_lock(&db->mu);
+        bool is_closing = db->is_closing;
+        mutex_unlock(&db->mu);
         if (!is_closing && work->made[i] != NULL) {
             table_warm(work->made[i]);
         }
         table_unref(work->made[i]);
-        mutex_lock(&db->mu);
-        is_closing = db->is_closing;
-        mutex_unlock(&db->mu);
     }
     mem_free(work->made);
-    mutex_lock(&db->mu);
 }
 
 /* After a failed manifest write nothing is compacted any more: whoever waits for a job must hear
@@ -349,19 +344,19 @@ void *compaction_thread_run(void *argument)
     struct loam_db *db = argument;
     mutex_lock(&db->mu);
     while (!db->is_closing) {
-        struct compacting work;
+        struct compacting work = {.db = db};
         struct loam_error cause;
         if (db_cannot_install(db, &cause)) {
             refuse_job(db, &cause);
             (void)cond_wait_until(&db->compact_wake, &db->mu, monotonic_ns() + IDLE_NS);
         } else if (begin(db, &work)) {
             compact_one(&work);
-            warm(&work);
         } else {
             (void)cond_wait_until(&db->compact_wake, &db->mu, monotonic_ns() + IDLE_NS);
         }
         mutex_unlock(&db->mu);
         background_collect(db);
+        warm(&work);
         mutex_lock(&db->mu);
     }
     mutex_unlock(&db->mu);

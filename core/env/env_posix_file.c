@@ -71,6 +71,24 @@ static int read_file(struct env_file *base,
     return LOAM_OK;
 }
 
+/* Disk space of [from, end). Errors: UNSUPPORTED the file system has no such call; NO_SPACE; IO. */
+static int
+reserve(struct posix_file *file, int mode, uint64_t from, uint64_t end, struct loam_error *err)
+{
+    int rc = 0;
+    do {
+        rc = fallocate(file->fd, mode, (off_t)from, (off_t)(end - from));
+    } while (rc != 0 && errno == EINTR);
+    if (rc == 0) {
+        return LOAM_OK;
+    }
+    int errnum = errno;
+    bool is_missing = errnum == EOPNOTSUPP || errnum == EINVAL || errnum == ENOSYS;
+    return fail_errno(err, is_missing ? LOAM_UNSUPPORTED : posix_code(errnum), errnum,
+                      "cannot allocate %llu bytes for %s", (unsigned long long)end,
+                      file->base.name);
+}
+
 /* Allocates what a mapping needs up to `end`, and as much again as there is, within a step's
  * bounds: a page must have its space and lie inside the file before it is touched. */
 static NOINLINE int map_grow(struct posix_file *file, uint64_t end, struct loam_error *err)
@@ -81,18 +99,7 @@ static NOINLINE int map_grow(struct posix_file *file, uint64_t end, struct loam_
     uint64_t size = file->map_allocated + step;
     size = size < end ? end : size;
     size = size > file->map_size ? file->map_size : size;
-    int rc = 0;
-    do {
-        rc =
-            fallocate(file->fd, 0, (off_t)file->map_allocated, (off_t)(size - file->map_allocated));
-    } while (rc != 0 && errno == EINTR);
-    if (rc != 0) {
-        int errnum = errno;
-        bool is_missing = errnum == EOPNOTSUPP || errnum == EINVAL || errnum == ENOSYS;
-        return fail_errno(err, is_missing ? LOAM_UNSUPPORTED : posix_code(errnum), errnum,
-                          "cannot allocate %llu bytes for %s", (unsigned long long)size,
-                          file->base.name);
-    }
+    TRY(reserve(file, 0, file->map_allocated, size, err));
     file->map_allocated = size;
     return LOAM_OK;
 }
@@ -163,16 +170,8 @@ static int allocate(struct env_file *base, uint64_t size, struct loam_error *err
     struct posix_file *file = file_of(base);
     TRY(posix_check_owner(file->owner, base->name, err));
     PRE(fits_offset(0, size));
-    int rc = 0;
-    do {
-        rc = fallocate(file->fd, FALLOC_FL_KEEP_SIZE, 0, (off_t)size);
-    } while (rc != 0 && errno == EINTR);
-    if (rc == 0 || errno == EOPNOTSUPP || errno == EINVAL || errno == ENOSYS) {
-        return LOAM_OK;
-    }
-    int errnum = errno;
-    return fail_errno(err, posix_code(errnum), errnum, "cannot allocate %llu bytes for %s",
-                      (unsigned long long)size, base->name);
+    int rc = reserve(file, FALLOC_FL_KEEP_SIZE, 0, size, err);
+    return rc == LOAM_UNSUPPORTED ? LOAM_OK : rc;
 }
 
 static int map_file(struct env_file *base, uint64_t size, uint64_t first, struct loam_error *err)

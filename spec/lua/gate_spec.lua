@@ -157,14 +157,7 @@ describe("loam.gate", function()
     local token
 
     before_each(function()
-      for _, bucket in ipairs { "mine", "other" } do
-        assert.equal(201, status("PUT", "/v1/buckets/" .. bucket, gated.first))
-        for _, key in ipairs { "a", "user:1", "user:2", "user;", "z" } do
-          assert.equal(201, status("PUT", "/v1/kv/" .. bucket .. "/" .. key, gated.first, "v"))
-        end
-      end
-      token = gated:token { roles = { "read", "write" }, buckets = { "mine" },
-        prefixes = { "user:" } }
+      token = gated:scoped_token()
     end)
 
     it("reaches its keys and no others, by any way to write them", function()

@@ -16,14 +16,7 @@ describe("loam.gate, writes", function()
 
   before_each(function()
     gated = gated_store.open()
-    for _, bucket in ipairs { "mine", "other" } do
-      assert.equal(201, status("PUT", "/v1/buckets/" .. bucket, gated.first))
-      for _, key in ipairs { "a", "user:1", "user:2", "user;", "z" } do
-        assert.equal(201, status("PUT", "/v1/kv/" .. bucket .. "/" .. key, gated.first, "v"))
-      end
-    end
-    token = gated:token { roles = { "read", "write" }, buckets = { "mine" },
-      prefixes = { "user:" } }
+    token = gated:scoped_token()
   end)
   after_each(function() gated:close() end)
 

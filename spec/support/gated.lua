@@ -45,6 +45,21 @@ function methods:token(given)
   return made.text
 end
 
+--- Fills buckets mine and other with the same rows. Returns a token that may read and write those
+--- of mine whose keys begin with "user:".
+function methods:scoped_token()
+  local function put(target, body)
+    assert(self:request({ method = "PUT", target = target, body = body }, self.first).status == 201)
+  end
+  for _, bucket in ipairs { "mine", "other" } do
+    put("/v1/buckets/" .. bucket)
+    for _, key in ipairs { "a", "user:1", "user:2", "user;", "z" } do
+      put("/v1/kv/" .. bucket .. "/" .. key, "v")
+    end
+  end
+  return self:token { roles = { "read", "write" }, buckets = { "mine" }, prefixes = { "user:" } }
+end
+
 --- Answers a fake request that carries a token, or anything else in its place.
 function methods:request(values, token)
   local headers = {}
