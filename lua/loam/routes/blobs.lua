@@ -135,12 +135,8 @@ function blobs.list(req, ctx)
     return answer.stream(200, headers, empty_list)
   end
   local limit = req.args.limit
-  scope.check_range(req, { prefix = req.args.prefix })
-  local rows, failure = ctx.store:scan(bucket, { prefix = req.args.prefix, limit = limit,
+  local rows = keys.scan(req, ctx, bucket, { prefix = req.args.prefix, limit = limit,
     after = req.args.after and scan.key_of_cursor(req, req.args.after), keys_only = true })
-  if not rows then
-    keys.fail(req, failure)
-  end
   return answer.stream(200, headers, function(write)
     write("[")
     local count, problem = scan.each_block(rows, limit,

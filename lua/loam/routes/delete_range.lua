@@ -11,7 +11,6 @@ local keys = require "loam.routes.keys"
 local params = require "loam.params"
 local scan = require "loam.routes.scan"
 local scheduler = require "loam.scheduler"
-local scope = require "loam.scope"
 
 local delete_range = {}
 local COUNT_TURN = 64 -- Blocks counted before others have a turn.
@@ -125,12 +124,7 @@ end
 
 function delete_range.delete(req, ctx)
   local bucket = keys.bucket(req, ctx, req.args.bucket)
-  local range = range_of(req)
-  scope.check_range(req, range)
-  local rows, failure = ctx.store:scan(bucket, range)
-  if not rows then
-    keys.fail(req, failure)
-  end
+  local rows = keys.scan(req, ctx, bucket, range_of(req))
   local made
   if req.args.format == "ndjson" then
     made = answer.stream(200, { ["Content-Type"] = answer.NDJSON },

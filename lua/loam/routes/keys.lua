@@ -55,6 +55,16 @@ function keys.bucket(req, ctx, name)
   return id
 end
 
+--- Opens a scan of what the token may see, or raises.
+function keys.scan(req, ctx, bucket, range)
+  scope.check_range(req, range)
+  local rows, failure = ctx.store:scan(bucket, range)
+  if not rows then
+    keys.fail(req, failure)
+  end
+  return rows
+end
+
 --- Raises 413 for a key above the limit, 403 for one outside the token's prefixes.
 function keys.check_key(req, ctx, key)
   scope.check_key(req, key)

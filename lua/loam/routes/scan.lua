@@ -12,7 +12,6 @@ local keys = require "loam.routes.keys"
 local C = require "loam.native"
 local params = require "loam.params"
 local scheduler = require "loam.scheduler"
-local scope = require "loam.scope"
 
 local scan = {}
 local CURSOR_MARK = "b64u:"
@@ -163,12 +162,8 @@ end
 
 function scan.get(req, ctx)
   local bucket = keys.bucket(req, ctx, req.args.bucket)
-  local range = range_of(req)
-  scope.check_range(req, range)
-  local rows, failure = ctx.store:scan(bucket, range)
-  if not rows then
-    keys.fail(req, failure)
-  elseif req.args.count_only then
+  local rows = keys.scan(req, ctx, bucket, range_of(req))
+  if req.args.count_only then
     return count_rows(req, rows)
   end
   local is_json = req.args.format == "json"
