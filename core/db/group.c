@@ -119,13 +119,14 @@ static size_t admit(struct loam_db *db, struct ticket *first)
 static int
 overlay_payload(struct overlay *overlay, const struct ticket *ticket, struct loam_error *err)
 {
-    const char *cursor = ticket->payload.data;
-    const char *limit = cursor + ticket->payload.size;
+    const struct loam_buffer *own = &ticket->batch->ops;
+    const struct loam_buffer *ops = ticket->payload.data == own->data ? own : &ticket->resolved;
+    const char *cursor = ops->data;
     struct entry entry;
     for (uint32_t i = 0; i < ticket->count; i++) {
-        INV(ops_next(&cursor, limit, &entry) == LOAM_OK);
-        entry.seq = ticket->first_seq + i;
-        TRY(overlay_add(overlay, &entry, err));
+        size_t offset = (size_t)(cursor - ops->data);
+        INV(ops_next(&cursor, ops->data + ops->size, &entry) == LOAM_OK);
+        TRY(overlay_add(overlay, ops, offset, ticket->first_seq + i, err));
     }
     return LOAM_OK;
 }

@@ -14,13 +14,11 @@ void overlay_clear(struct overlay *overlay)
         memset(overlay->slots, 0, overlay->capacity * sizeof(*overlay->slots));
     }
     overlay->count = 0;
-    overlay->bytes.size = 0;
 }
 
 void overlay_deinit(struct overlay *overlay)
 {
     mem_free(overlay->slots);
-    loam_buffer_free(&overlay->bytes);
     *overlay = (struct overlay){0};
 }
 
@@ -30,11 +28,10 @@ static uint64_t hash_of(struct slice key)
     return hash == 0 ? 1 : hash;
 }
 
-static void
-decode(const struct overlay *overlay, const struct overlay_slot *slot, struct entry *out)
+static void decode(const struct overlay_slot *slot, struct entry *out)
 {
-    const char *cursor = overlay->bytes.data + slot->offset;
-    INV(ops_next(&cursor, overlay->bytes.data + overlay->bytes.size, out) == LOAM_OK);
+    const char *cursor = slot->ops->data + slot->offset;
+    INV(ops_next(&cursor, slot->ops->data + slot->ops->size, out) == LOAM_OK);
     out->seq = slot->seq;
 }
 
@@ -49,7 +46,7 @@ static struct overlay_slot *locate(const struct overlay *overlay, struct slice k
         }
         struct entry found;
         if (slot->hash == hash) {
-            decode(overlay, slot, &found);
+            decode(slot, &found);
             if (slice_equal(found.key, key)) {
                 return slot;
             }
@@ -79,19 +76,25 @@ static int grow(struct overlay *overlay, struct loam_error *err)
     return LOAM_OK;
 }
 
-int overlay_add(struct overlay *overlay, const struct entry *entry, struct loam_error *err)
+int overlay_add(struct overlay *overlay,
+                const struct loam_buffer *ops,
+                size_t offset,
+                uint64_t seq,
+                struct loam_error *err)
 {
     if ((overlay->count + 1) * 2 > overlay->capacity) {
         TRY(grow(overlay, err));
     }
-    size_t offset = overlay->bytes.size;
-    TRY(ops_append(&overlay->bytes, entry, err));
-    uint64_t hash = hash_of(entry->key);
-    struct overlay_slot *slot = locate(overlay, entry->key, hash);
+    const struct overlay_slot added = {.seq = seq, .ops = ops, .offset = offset};
+    struct entry entry;
+    decode(&added, &entry);
+    uint64_t hash = hash_of(entry.key);
+    struct overlay_slot *slot = locate(overlay, entry.key, hash);
     if (slot->hash == 0) {
         overlay->count++;
     }
-    *slot = (struct overlay_slot){.hash = hash, .seq = entry->seq, .offset = offset};
+    *slot = added;
+    slot->hash = hash;
     return LOAM_OK;
 }
 
@@ -104,6 +107,6 @@ bool overlay_find(const struct overlay *overlay, struct slice key, struct entry 
     if (slot->hash == 0) {
         return false;
     }
-    decode(overlay, slot, out);
+    decode(slot, out);
     return true;
 }

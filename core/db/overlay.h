@@ -3,8 +3,9 @@
  * overlay.h - rows of the commit group that is being resolved, by key: a condition sees the writes
  * queued before it. Floor 4.
  *
- * A hash table of the latest pending operation per key. Operations are kept encoded, one behind the
- * other. Thread: the commit leader.
+ * A hash table of the latest pending operation per key. Operations stay where they are encoded, in
+ * a ticket's batch or in what it was resolved to: a large value is not copied to be found again.
+ * Thread: the commit leader.
  */
 #ifndef LOAM_DB_OVERLAY_H
 #define LOAM_DB_OVERLAY_H
@@ -15,22 +16,26 @@
 struct overlay_slot {
     uint64_t hash; /* 0 = empty. */
     uint64_t seq;
-    size_t offset; /* Of the encoded operation in `bytes`. */
+    const struct loam_buffer *ops; /* Its bytes may move, it does not. */
+    size_t offset;                 /* Of the encoded operation in ops. */
 };
 
 struct overlay {
     struct overlay_slot *slots; /* Owned; a power of two. */
     size_t capacity;
     size_t count;
-    struct loam_buffer bytes; /* Encoded operations. */
 };
 
 void overlay_clear(struct overlay *overlay);
 void overlay_deinit(struct overlay *overlay);
-/* Remembers an operation as the latest of its key. Errors: NO_MEMORY. */
-NODISCARD int
-overlay_add(struct overlay *overlay, const struct entry *entry, struct loam_error *err);
-/* Latest pending operation of a key; out is valid until the overlay changes. */
+/* Remembers the operation encoded at ops[offset] as the latest of its key. *ops is borrowed until
+ * the overlay is cleared. Errors: NO_MEMORY. */
+NODISCARD int overlay_add(struct overlay *overlay,
+                          const struct loam_buffer *ops,
+                          size_t offset,
+                          uint64_t seq,
+                          struct loam_error *err);
+/* Latest pending operation of a key; out is valid as long as the bytes it is encoded in. */
 bool overlay_find(const struct overlay *overlay, struct slice key, struct entry *out);
 
 #endif

@@ -265,6 +265,31 @@ static int resolve_op(struct resolving *r, struct loam_error *err)
     return apply_kind(r, err);
 }
 
+/* Whether an operation goes into the log as the batch has it. */
+static bool is_as_given(const struct entry *given, const struct entry *now)
+{
+    return now->kind == given->kind && now->value.data == given->value.data &&
+           now->value.size == given->value.size && now->expire_at_ms == given->expire_at_ms &&
+           now->content_type == given->content_type;
+}
+
+/* Adds an operation to those that were resolved. Its value may be that of one before it, in the
+ * very buffer that moves when it grows. */
+static int add_resolved(struct resolving *r, struct loam_error *err)
+{
+    struct loam_buffer *out = &r->ticket->resolved;
+    uintptr_t start = (uintptr_t)out->data;
+    uintptr_t value = (uintptr_t)r->entry.value.data;
+    bool is_inside = out->size > 0 && value >= start && value < start + out->size;
+    TRY(buf_reserve(out, ops_size_max(&r->entry), err));
+    if (is_inside) {
+        r->entry.value.data = out->data + (value - start);
+    }
+    return ops_append(out, &r->entry, err);
+}
+
+/* Most batches are committed as they came, and then nothing of them is copied. From the first
+ * operation on that differs they are put together anew. */
 static int resolve_all(struct resolving *r, struct loam_error *err)
 {
     const struct loam_batch *batch = r->ticket->batch;
@@ -272,19 +297,29 @@ static int resolve_all(struct resolving *r, struct loam_error *err)
     size_t extra_count = batch_extra_count(batch);
     size_t next_extra = 0;
     bool reads = resolve_reads(batch);
+    const struct loam_buffer *ops = &batch->ops;
     const char *cursor = batch->ops.data;
     const char *limit = cursor + batch->ops.size;
     for (uint32_t i = 0; i < batch->count; i++) {
+        size_t offset = (size_t)(cursor - batch->ops.data);
         INV(ops_next(&cursor, limit, &r->entry) == LOAM_OK);
+        const struct entry given = r->entry;
         bool has_extra = next_extra < extra_count && extras[next_extra].index == i;
         r->extra = has_extra ? &extras[next_extra++] : NULL;
         TRY(resolve_op(r, err));
-        TRY(ops_append(&r->ticket->resolved, &r->entry, err));
+        if (ops == &batch->ops && !is_as_given(&given, &r->entry)) {
+            ops = &r->ticket->resolved;
+            TRY(buf_append(&r->ticket->resolved, batch->ops.data, offset, err));
+        }
+        if (ops != &batch->ops) {
+            offset = ops->size;
+            TRY(add_resolved(r, err));
+        }
         if (reads) {
-            r->entry.seq = r->ticket->first_seq + i;
-            TRY(overlay_add(&r->db->commit.overlay, &r->entry, err));
+            TRY(overlay_add(&r->db->commit.overlay, ops, offset, r->ticket->first_seq + i, err));
         }
     }
+    r->ticket->payload = buf_slice(ops);
     return LOAM_OK;
 }
 
@@ -335,6 +370,5 @@ void resolve_ticket(struct loam_db *db, struct ticket *ticket)
         ticket_decide(ticket, rc, rc == LOAM_NOT_FOUND ? NULL : &err);
         return;
     }
-    ticket->payload = buf_slice(&ticket->resolved);
     ticket->count = batch->count;
 }

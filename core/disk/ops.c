@@ -64,10 +64,15 @@ static void finish(struct loam_buffer *out, char *p, const struct entry *entry)
     POST(out->size <= out->capacity);
 }
 
+size_t ops_size_max(const struct entry *entry)
+{
+    return FIXED_SIZE_MAX + entry->key.size + entry->value.size;
+}
+
 int ops_append(struct loam_buffer *out, const struct entry *entry, struct loam_error *err)
 {
     check_entry(entry, entry->key.size);
-    TRY(buf_reserve(out, FIXED_SIZE_MAX + entry->key.size + entry->value.size, err));
+    TRY(buf_reserve(out, ops_size_max(entry), err));
     finish(out, put_head(out->data + out->size, entry, entry->key.size), entry);
     return LOAM_OK;
 }
@@ -79,7 +84,7 @@ int ops_append_in(struct loam_buffer *out,
 {
     size_t key_size = BUCKET_ID_SIZE + entry->key.size;
     check_entry(entry, key_size);
-    TRY(buf_reserve(out, FIXED_SIZE_MAX + entry->key.size + entry->value.size, err));
+    TRY(buf_reserve(out, ops_size_max(entry), err));
     char *p = put_head(out->data + out->size, entry, key_size);
     put_u32_be(p, bucket);
     finish(out, p + BUCKET_ID_SIZE, entry);

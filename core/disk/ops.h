@@ -23,6 +23,8 @@
  * The caller has checked the limits; a delete has neither value, expiry nor content type. Errors:
  * NO_MEMORY, and out is as before. */
 int ops_append(struct loam_buffer *out, const struct entry *entry, struct loam_error *err);
+/* Room that appending an operation needs at most. */
+size_t ops_size_max(const struct entry *entry);
 /* The same with entry->key the user's key, which is stored behind the bucket's id: saves callers a
  * join. */
 int ops_append_in(struct loam_buffer *out,

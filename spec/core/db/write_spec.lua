@@ -182,6 +182,21 @@ describe("db.write", function()
     assert.is_true(outcome.existed)
   end)
 
+  it("derives a row from one that the same batch has put, of any size", function()
+    for _, size in ipairs { 10, 1000, 300000, 3000000 } do
+      local value = ("v"):rep(size)
+      assert(db:batch { { key = "a", value = value },
+        { kind = "touch", key = "a", ttl_ms = 1000000 },
+        { kind = "touch", key = "a", no_expiry = true },
+        { kind = "append", key = "a", value = "x" },
+        { kind = "touch", key = "a", ttl_ms = 1000000 },
+        { key = "b", value = "1", report_previous = true } })
+
+      assert.is_true(db:get "a" == value .. "x")
+      assert.equal("1", db:get "b")
+    end
+  end)
+
   it("hides rows when their time is over, and keeps them until then", function()
     files:set_wall_ms(1000000)
     assert(db:apply { key = "a", value = "1", ttl_ms = 500 })
