@@ -13,6 +13,15 @@ uint64_t checksum_64(const void *data, size_t size, uint64_t seed)
     return XXH3_64bits_withSeed(data, size, seed);
 }
 
+uint64_t checksum_64_joined(struct slice first, struct slice second, uint64_t seed)
+{
+    XXH3_state_t state;
+    (void)XXH3_64bits_reset_withSeed(&state, seed);
+    (void)XXH3_64bits_update(&state, first.data, first.size);
+    (void)XXH3_64bits_update(&state, second.data, second.size);
+    return XXH3_64bits_digest(&state);
+}
+
 int checksum_stream_init(struct checksum_stream *stream)
 {
     XXH3_state_t *state = mem_aligned(64, sizeof(*state));

@@ -17,6 +17,8 @@
 /* ffi: begin */
 /* XXH3-64 of the bytes with a seed. */
 uint64_t checksum_64(const void *data, size_t size, uint64_t seed);
+/* The same of two pieces as if the second stood right behind the first. */
+uint64_t checksum_64_joined(struct slice first, struct slice second, uint64_t seed);
 /* ffi: end */
 
 /* Mixes the place of a piece of data into a seed. */

@@ -93,20 +93,21 @@ static uint32_t header_check(const char *data, uint64_t seed)
     return (uint32_t)checksum_64(data + CHECK_FROM, RECORD_HEADER_SIZE - CHECK_FROM, seed);
 }
 
-int record_append(struct loam_buffer *out,
-                  struct record_key key,
-                  const struct record *record,
-                  uint64_t *chain,
-                  struct loam_error *err)
+/* Makes room for a header and `inside` bytes of payload, and writes the header but for the checksum
+ * in its first eight bytes. */
+static int begin_record(struct loam_buffer *out,
+                        const struct record *record,
+                        size_t inside,
+                        uint64_t seed,
+                        struct loam_error *err)
 {
     if (record->size > BATCH_SIZE_MAX) {
         return fail(err, LOAM_TOO_LARGE, "log record of %zu bytes, the limit is %u", record->size,
                     BATCH_SIZE_MAX);
     }
     PRE(record->durable_upto <= record->offset);
-    TRY(buf_reserve(out, RECORD_HEADER_SIZE + record->size, err));
+    TRY(buf_reserve(out, RECORD_HEADER_SIZE + inside, err));
     char *data = out->data + out->size;
-    uint64_t seed = seed_at(key, record->offset);
     put_u32(data + 12, (uint32_t)record->size);
     data[TYPE_AT] = (char)record->type;
     memcpy(data + RECORD_MARKER_AT, RECORD_MARKER, MARKER_SIZE);
@@ -114,12 +115,40 @@ int record_append(struct loam_buffer *out,
     put_u64(data + 24, record->first_seq);
     put_u64(data + 32, record->durable_upto);
     put_u32(data + CHECK_AT, header_check(data, seed));
+    return LOAM_OK;
+}
+
+int record_append(struct loam_buffer *out,
+                  struct record_key key,
+                  const struct record *record,
+                  uint64_t *chain,
+                  struct loam_error *err)
+{
+    uint64_t seed = seed_at(key, record->offset);
+    TRY(begin_record(out, record, record->size, seed, err));
+    char *data = out->data + out->size;
     if (record->size > 0) {
         memcpy(data + RECORD_HEADER_SIZE, record->payload, record->size);
     }
     put_u64(data, checksum_64(data + 8, RECORD_HEADER_SIZE - 8 + record->size, seed));
     *chain = record_chain(*chain, data);
     out->size += RECORD_HEADER_SIZE + record->size;
+    return LOAM_OK;
+}
+
+int record_append_header(struct loam_buffer *out,
+                         struct record_key key,
+                         const struct record *record,
+                         uint64_t *chain,
+                         struct loam_error *err)
+{
+    uint64_t seed = seed_at(key, record->offset);
+    TRY(begin_record(out, record, 0, seed, err));
+    char *data = out->data + out->size;
+    put_u64(data, checksum_64_joined(slice_make(data + 8, RECORD_HEADER_SIZE - 8),
+                                     slice_make(record->payload, record->size), seed));
+    *chain = record_chain(*chain, data);
+    out->size += RECORD_HEADER_SIZE;
     return LOAM_OK;
 }
 

@@ -94,6 +94,12 @@ NODISCARD int record_append(struct loam_buffer *out,
                             const struct record *record,
                             uint64_t *chain,
                             struct loam_error *err);
+/* The same, but for the payload: the caller writes it behind the header by itself. */
+NODISCARD int record_append_header(struct loam_buffer *out,
+                                   struct record_key key,
+                                   const struct record *record,
+                                   uint64_t *chain,
+                                   struct loam_error *err);
 /* Decodes RECORD_HEADER_SIZE bytes that stand at `offset`: everything but the payload. Returns
  * whether they verify and all sizes are within bounds. */
 bool record_decode_header(const char *data,

@@ -22,6 +22,7 @@
 #include "disk/table_reader.h"
 
 #define WRITE_BUFFER_SIZE (256u << 10)
+#define SCRATCH_KEEP_MAX  (1u << 20) /* A larger buffer, of a huge row, is given back. */
 
 struct table_builder {
     /* Constant after open. */
@@ -125,16 +126,11 @@ void table_builder_close(struct table_builder *builder)
 
 /* Writing. */
 
-static int pending_write(struct table_builder *builder, struct loam_error *err)
+static int write_out(struct table_builder *builder, struct slice bytes, struct loam_error *err)
 {
-    struct loam_buffer *pending = &builder->pending;
-    if (pending->size == 0) {
-        return LOAM_OK;
-    }
-    TRY(env_write(builder->file, builder->written, pending->data, pending->size, err));
-    checksum_stream_add(&builder->hash, pending->data, pending->size);
-    builder->written += pending->size;
-    pending->size = 0;
+    TRY(env_write(builder->file, builder->written, bytes.data, bytes.size, err));
+    checksum_stream_add(&builder->hash, bytes.data, bytes.size);
+    builder->written += bytes.size;
     uint64_t step = builder->options.write_behind_bytes;
     uint64_t behind = builder->written - builder->write_behind_from;
     if (step != 0 && behind >= step) {
@@ -144,12 +140,23 @@ static int pending_write(struct table_builder *builder, struct loam_error *err)
     return LOAM_OK;
 }
 
+static int pending_write(struct table_builder *builder, struct loam_error *err)
+{
+    if (builder->pending.size == 0) {
+        return LOAM_OK;
+    }
+    TRY(write_out(builder, buf_slice(&builder->pending), err));
+    builder->pending.size = 0;
+    return LOAM_OK;
+}
+
 static uint64_t end_offset(const struct table_builder *builder)
 {
     return builder->written + builder->pending.size;
 }
 
-/* Appends a block with its trailer; *handle says where it is. */
+/* Appends a block with its trailer; *handle says where it is. A large one is written from where it
+ * is. */
 static int block_put(struct table_builder *builder,
                      struct slice bytes,
                      int codec,
@@ -161,15 +168,29 @@ static int block_put(struct table_builder *builder,
         TRY(pending_write(builder, err));
     }
     struct loam_buffer *pending = &builder->pending;
-    TRY(buf_reserve(pending, size, err));
     uint64_t offset = end_offset(builder);
-    char *to = pending->data + pending->size;
-    memcpy(to, bytes.data, bytes.size);
-    to[bytes.size] = (char)codec;
-    put_u64(to + bytes.size + 1, table_checksum(builder->seed, offset, to, bytes.size + 1));
-    pending->size += size;
+    if (size > WRITE_BUFFER_SIZE) {
+        char trailer[TABLE_TRAILER_SIZE];
+        table_trailer_encode(bytes, codec, builder->seed, offset, trailer);
+        TRY(write_out(builder, bytes, err));
+        TRY(buf_append(pending, trailer, sizeof(trailer), err));
+    } else {
+        TRY(buf_reserve(pending, size, err));
+        char *to = pending->data + pending->size;
+        memcpy(to, bytes.data, bytes.size);
+        to[bytes.size] = (char)codec;
+        put_u64(to + bytes.size + 1, table_checksum(builder->seed, offset, to, bytes.size + 1));
+        pending->size += size;
+    }
     *handle = (struct table_handle){.offset = offset, .size = size};
     return LOAM_OK;
+}
+
+static void scratch_drop(struct loam_buffer *scratch)
+{
+    if (scratch->capacity > SCRATCH_KEEP_MAX) {
+        loam_buffer_free(scratch);
+    }
 }
 
 /* Ends the current block. */
@@ -179,10 +200,12 @@ static int block_finish(struct table_builder *builder, struct loam_error *err)
     int codec = LOAM_COMPRESS_NONE;
     TRY(compressor_run(builder->compressor, builder->raw.data, builder->raw.size,
                        &builder->compressed, &codec, err));
-    const struct loam_buffer *stored =
-        codec == LOAM_COMPRESS_NONE ? &builder->raw : &builder->compressed;
+    bool is_raw = codec == LOAM_COMPRESS_NONE;
+    struct loam_buffer *stored = is_raw ? &builder->raw : &builder->compressed;
+    scratch_drop(is_raw ? &builder->compressed : &builder->raw);
     struct table_handle handle = {0};
     TRY(block_put(builder, buf_slice(stored), codec, &handle, err));
+    scratch_drop(stored);
     block_index_builder_end(&builder->index, handle.size, builder->block_seq_max);
     if (builder->options.point_index) {
         TRY(point_builder_end_block(&builder->point, err));

@@ -26,6 +26,13 @@ uint64_t table_checksum(uint64_t seed, uint64_t offset, const void *data, size_t
     return checksum_64(data, size, checksum_context(seed, offset));
 }
 
+void table_trailer_encode(
+    struct slice block, int codec, uint64_t seed, uint64_t offset, char out[TABLE_TRAILER_SIZE])
+{
+    out[0] = (char)codec;
+    put_u64(out + 1, checksum_64_joined(block, slice_make(out, 1), checksum_context(seed, offset)));
+}
+
 void table_footer_encode(const struct table_footer *footer,
                          uint64_t seed,
                          uint64_t offset,

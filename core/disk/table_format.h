@@ -60,6 +60,9 @@ struct table_properties {
 /* Seed of the file; table_checksum() mixes in the offset of the block. */
 uint64_t table_seed(const struct store_id *id, uint64_t number);
 uint64_t table_checksum(uint64_t seed, uint64_t offset, const void *data, size_t size);
+/* Writes the trailer of a block that will stand at `offset`. */
+void table_trailer_encode(
+    struct slice block, int codec, uint64_t seed, uint64_t offset, char out[TABLE_TRAILER_SIZE]);
 
 void table_footer_encode(const struct table_footer *footer,
                          uint64_t seed,

@@ -16,6 +16,7 @@
  * a mapped file may be as large as the piece. */
 #define BEHIND_STEP     (2u << 20)
 #define BUFFER_KEEP_MAX (4u << 20) /* A larger buffer is given back after its write. */
+#define LENT_MIN        (1u << 20) /* From here on a payload is written from where it is. */
 
 struct wal_writer {
     struct env_file *file;
@@ -27,6 +28,8 @@ struct wal_writer {
     uint64_t chain;   /* Over everything framed. */
     uint64_t written_chain;
     struct loam_buffer buffer; /* Framed, not yet written. */
+    struct slice lent;         /* A payload that stands lent_at bytes into the buffer, or none. */
+    size_t lent_at;
     bool is_sealed;
     bool is_mapped;  /* The file may be longer than what was written. */
     bool is_spent;   /* A write was taken back: no record but the end record may follow. */
@@ -51,8 +54,7 @@ static int poison(struct wal_writer *writer, int code, struct loam_error *err)
  */
 static int take_back(struct wal_writer *writer, int code, struct loam_error *err)
 {
-    writer->buffer.size = 0;
-    writer->chain = writer->written_chain;
+    wal_writer_forget(writer);
     writer->is_spent = true;
     writer->is_mapped = false;
     if (GUARD(WAL_TAKE_BACK) && (env_trim(writer->file, writer->written, NULL) != LOAM_OK ||
@@ -139,11 +141,23 @@ int wal_writer_open(struct env_dir *dir,
     return LOAM_OK;
 }
 
+/* Bytes that the next write adds to the file. */
+static size_t framed_size(const struct wal_writer *writer)
+{
+    return writer->buffer.size + writer->lent.size;
+}
+
 static int add_record(struct wal_writer *writer, struct record *record, struct loam_error *err)
 {
-    record->offset = writer->written + writer->buffer.size;
+    record->offset = writer->written + framed_size(writer);
     record->durable_upto = writer->durable;
-    return record_append(&writer->buffer, writer->key, record, &writer->chain, err);
+    if (record->size < LENT_MIN || writer->lent.size > 0) {
+        return record_append(&writer->buffer, writer->key, record, &writer->chain, err);
+    }
+    TRY(record_append_header(&writer->buffer, writer->key, record, &writer->chain, err));
+    writer->lent = slice_make(record->payload, record->size);
+    writer->lent_at = writer->buffer.size;
+    return LOAM_OK;
 }
 
 int wal_writer_add(struct wal_writer *writer,
@@ -173,7 +187,28 @@ void wal_writer_forget(struct wal_writer *writer)
 {
     PRE(writer != NULL);
     writer->buffer.size = 0;
+    writer->lent = slice_make(NULL, 0);
+    writer->lent_at = 0;
     writer->chain = writer->written_chain;
+}
+
+/* Hands the buffer to the kernel, with the lent payload at its place. */
+static int write_framed(struct wal_writer *writer, struct loam_error *err)
+{
+    const struct loam_buffer *buffer = &writer->buffer;
+    const struct slice pieces[] = {
+        {buffer->data, writer->lent_at},
+        writer->lent,
+        {buffer->data + writer->lent_at, buffer->size - writer->lent_at},
+    };
+    uint64_t at = writer->written;
+    for (size_t i = 0; i < sizeof(pieces) / sizeof(pieces[0]); i++) {
+        if (pieces[i].size > 0) {
+            TRY(env_write(writer->file, at, pieces[i].data, pieces[i].size, err));
+            at += pieces[i].size;
+        }
+    }
+    return LOAM_OK;
 }
 
 int wal_writer_write(struct wal_writer *writer, struct loam_error *err)
@@ -183,13 +218,13 @@ int wal_writer_write(struct wal_writer *writer, struct loam_error *err)
     if (buffer->size == 0) {
         return LOAM_OK;
     }
-    int rc = env_write(writer->file, writer->written, buffer->data, buffer->size, &writer->failed);
+    int rc = write_framed(writer, &writer->failed);
     if (rc != LOAM_OK) {
         return take_back(writer, rc, err);
     }
-    writer->written += buffer->size;
+    writer->written += framed_size(writer);
     writer->written_chain = writer->chain;
-    buffer->size = 0;
+    wal_writer_forget(writer);
     uint64_t whole = writer->written - writer->written % BEHIND_STEP;
     if (whole > writer->behind) {
         env_write_behind(writer->file, writer->behind, whole - writer->behind);

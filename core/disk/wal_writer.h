@@ -29,8 +29,9 @@ int wal_writer_open(struct env_dir *dir,
                     uint64_t allocated,
                     struct wal_writer **out,
                     struct loam_error *err);
-/* Frames one batch of `count` operations, the first with number first_seq, into memory; no I/O.
- * Errors: NO_MEMORY, TOO_LARGE: nothing added; the last failure once the log is spent. */
+/* Frames one batch of `count` operations, the first with number first_seq, into memory; no I/O. A
+ * large payload is borrowed until the write or wal_writer_forget(). Errors: NO_MEMORY, TOO_LARGE:
+ * nothing added; the last failure once the log is spent. */
 int wal_writer_add(struct wal_writer *writer,
                    uint64_t first_seq,
                    uint32_t count,
@@ -39,8 +40,8 @@ int wal_writer_add(struct wal_writer *writer,
                    struct loam_error *err);
 /* Forgets what was added since the last write: for a group that is refused before any I/O. */
 void wal_writer_forget(struct wal_writer *writer);
-/* Hands everything added to the kernel with one write. Errors: IO, NO_SPACE: the log is spent, and
- * nothing of it was written, unless wal_writer_has_failed(). */
+/* Hands everything added to the kernel: one write, three around a borrowed payload. Errors: IO,
+ * NO_SPACE: the log is spent, and nothing of it was written, unless wal_writer_has_failed(). */
 int wal_writer_write(struct wal_writer *writer, struct loam_error *err);
 /* Makes everything written durable. Errors: IO, NO_SPACE: poisoned. */
 int wal_writer_sync(struct wal_writer *writer, struct loam_error *err);

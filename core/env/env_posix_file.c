@@ -29,6 +29,8 @@ struct posix_file {
 /* How much more space a mapping gets when it needs some. */
 #define MAP_STEP_MIN (1u << 20)
 #define MAP_STEP_MAX (16u << 20)
+/* A larger piece gains nothing by the copy, and its pages would count as memory of the process. */
+#define MAP_COPY_MAX (1u << 20)
 
 static struct posix_file *file_of(struct env_file *base)
 {
@@ -123,7 +125,7 @@ static int write_file(
     struct posix_file *file = file_of(base);
     TRY(posix_check_owner(file->owner, base->name, err));
     PRE(fits_offset(offset, size));
-    if (file->map != NULL && offset + size <= file->map_size) {
+    if (file->map != NULL && size < MAP_COPY_MAX && offset + size <= file->map_size) {
         return write_mapped(file, offset, data, size, err);
     }
     size_t done = 0;

@@ -65,6 +65,7 @@ end
 
 function methods:add(first_seq, count, payload)
   local err = ffi.new("struct loam_error")
+  self._payload = payload -- A large one is borrowed until the write.
   return answer(lib.wal_writer_add(self._p, first_seq, count, payload, #payload, err), err)
 end
 

@@ -118,6 +118,26 @@ describe("disk.wal_writer", function()
     assert.equal("small", got.payloads[2])
   end)
 
+  it("writes a large payload from where it is, in its place among others", function()
+    local large, other = ("L"):rep(2 * 1048576), ("O"):rep(1048576)
+    local log = assert(wal.create(dir, 1))
+    assert(log:add(1, 1, "one"))
+    assert(log:add(2, 1, large))
+    assert(log:add(3, 1, other))
+    assert(log:add(4, 1, "four"))
+    assert(log:write())
+    assert(log:add(5, 1, large))
+    log:forget()
+    log:commit(5, "five")
+    log:commit(6, other)
+    log:close()
+
+    local got = assert(wal.read(dir, 1)).payloads
+    assert.equal(6, #got)
+    assert.is_true(got[2] == large and got[3] == other and got[6] == other)
+    assert.same({ "one", "four", "five" }, { got[1], got[4], got[5] })
+  end)
+
   -- Error paths of wal_writer.c.
 
   it("never opens a log that exists (C10)", function()
@@ -233,6 +253,26 @@ describe("disk.wal_writer on a disk that fails", function()
       dir = assert(files:open("/wal", true))
       local got = assert(wal.read(dir, number))
       assert.same({ { "one" }, "open" }, { got.payloads, got.ended })
+    end
+  end)
+
+  it("cuts a group off of which any part fails around a large payload (F6)", function()
+    local large = ("L"):rep(1048576)
+    for number, after in ipairs { 0, 1, 2 } do
+      local log = assert(wal.create(dir, number))
+      log:commit(1, "one")
+      assert(log:add(2, 1, "two"))
+      assert(log:add(3, 1, large))
+      assert(log:add(4, 1, "four"))
+      files:fail { kind = "write", after = after }
+
+      assert.equal("IO", (select(2, log:write())))
+
+      assert.is_true(log:is_spent() and not log:has_failed())
+      assert(log:seal())
+      log:close()
+      local got = assert(wal.read(dir, number))
+      assert.same({ { "one" }, "sealed" }, { got.payloads, got.ended })
     end
   end)
 
