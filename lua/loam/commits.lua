@@ -1,10 +1,11 @@
 -- Commits and slow calls that finish later: what handlers wait for.
 --
--- A write goes to loam_submit(); what is not committed at once comes back through the worker's
+-- A write goes to the engine's queue; what is not committed at once comes back through the worker's
 -- completion queue, whose descriptor is in the poll loop. A slow call goes to core/host/tasks.c and
 -- comes back with a WAKE. Both wake the handler's task with the result. Where nothing can wait (a
 -- coroutine of the user's own, loading app.lua) the call blocks instead, with the same result.
 -- Thread: the worker's.
+local batches = require "loam.batches"
 local fast_put = require "loam.fast_put"
 local ffi = require "ffi"
 local C = require "loam.native"
@@ -35,6 +36,7 @@ function commits.open(worker, db)
     _queue = out[0],
     _taken = ffi.new("loam_completion[?]", TAKE_MAX),
     _waiting = {},
+    _lent = {}, -- Tag of a commit -> the batch that the engine reads until it is taken.
     _until_ms = {}, -- Tag of a commit -> when its handler is told that the disk hangs.
     _next_tag = 0,
     pending = 0,
@@ -65,23 +67,34 @@ local function wait_for(self, tag)
   return result, detail, more
 end
 
--- Submits or blocks. Returns the code, and the outcome and error that belong to it, to be read at
--- once.
-function methods:commit(batch, how)
+-- Submits or blocks. is_lent: the batch is not copied. Returns the code, and the outcome and error
+-- that belong to it, to be read at once; fourth, whether the engine has not given the batch back:
+-- take() frees it then.
+function methods:commit(batch, how, is_lent)
   if not scheduler.can_wait() then
     return C.loam_write(self._db, batch, how, outcome, err), outcome, err
   end
   scheduler.check()
   local tag = next_tag(self)
-  local code = C.loam_submit(self._queue, batch, how, tag, outcome, err)
+  local code = is_lent and C.loam_submit_lent(self._queue, batch, how, tag, outcome, err)
+    or C.loam_submit(self._queue, batch, how, tag, outcome, err)
   if code ~= 0 then
     return code, outcome, err
   end
+  self._lent[tag] = is_lent and batch or nil
   if how ~= nil and how.deadline_ms > 0 then
     self._until_ms[tag] = C.host_monotonic_ms() + store.patience_ms(how.deadline_ms)
   end
   local completion = wait_for(self, tag)
-  return completion.code, completion.outcome, completion.error
+  return completion.code, completion.outcome, completion.error, self._lent[tag] ~= nil
+end
+
+-- A commit has ended that nobody waits for any more.
+local function drop(completion, lent)
+  C.loam_buffer_free(completion.outcome.previous)
+  if lent then
+    batches.free(lent)
+  end
 end
 
 --- Takes what has finished and lets those handlers go on.
@@ -94,12 +107,12 @@ function methods:take()
       if tag >= TAG_BASE then
         self.finish_put(taken[at], tag - TAG_BASE)
       else
-        local task = self._waiting[tag]
-        self._waiting[tag], self._until_ms[tag] = nil, nil
+        local task, lent = self._waiting[tag], self._lent[tag]
+        self._waiting[tag], self._until_ms[tag], self._lent[tag] = nil, nil, nil
         if task then
           scheduler.wake(task, taken[at])
         else
-          C.loam_buffer_free(taken[at].outcome.previous)
+          drop(taken[at], lent)
         end
       end
     end
@@ -150,8 +163,8 @@ end
 function methods:store_waiter()
   return {
     commit = function(_, batch, how)
-      local code, result, detail = self:commit(batch, how)
-      return store.outcome_of(code, detail, result)
+      local code, result, detail, is_lent = self:commit(batch, how, true)
+      return store.outcome_of(code, detail, result), is_lent
     end,
     task = function(_, task)
       return self:task(task)
@@ -201,6 +214,9 @@ function methods:close()
   while C.loam_completions_close(self._queue, err) == C.LOAM_BUSY do
     C.loam_completions_take(self._queue, self._taken, TAKE_MAX)
     if C.host_monotonic_ms() > deadline then
+      for _, batch in pairs(self._lent) do
+        ffi.gc(batch, nil) -- The engine may still read it.
+      end
       return
     end
   end

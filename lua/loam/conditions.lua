@@ -173,15 +173,15 @@ end
 
 local LOOKS_MAX = 16
 
---- Writes op under the conditions of the request. commit() gives the outcome of the engine.
---- Returns the outcome; or nil and an answer.
+--- Writes op under the conditions of the request. commit(is_last) gives the outcome of the engine;
+--- is_last says that op is not needed again. Returns the outcome; or nil and an answer.
 function conditions.write(req, op, current, commit, has_own_tags)
   for _ = 1, LOOKS_MAX do
     local refused, is_looked = conditions.before_write(req, op, current, has_own_tags)
     if refused then
       return nil, refused
     end
-    local outcome = commit()
+    local outcome = commit(not is_looked)
     local is_lost = outcome.code == "EXISTS" or outcome.code == "MISMATCH"
       or outcome.code == "NOT_FOUND"
     if not (is_looked and is_lost) then

@@ -103,6 +103,13 @@ function request.body_bytes(req)
   return req.body, #req.body
 end
 
+--- Frees the body of a request whose bytes are elsewhere by now. It is empty then.
+function request.drop_body(req)
+  if req._p then
+    C.http_request_drop_body(req._p, req._generation)
+  end
+end
+
 local fake_headers = {
   __index = function(headers, name)
     return type(name) == "string" and rawget(headers, (name:lower():gsub("_", "-"))) or nil

@@ -4,9 +4,9 @@
 -- Sits on core/loam.h directly, beside `kv`, because a route needs what `kv` hides: content types,
 -- the outcome of a commit as numbers, commits and slow calls that finish later. How those wait is
 -- up to the `waiter` that the worker gives (commit, task); without one, as in specs, they block.
---
 -- Reads return a value or nil, failure. A failure is {code = "CORRUPT", text}. Thread: the
 -- worker's.
+local batches = require "loam.batches"
 local ffi = require "ffi"
 local C = require "loam.native"
 local scan = require "loam.scan"
@@ -19,7 +19,6 @@ local KINDS = { put = 1, delete = 2, merge = 3, incr = 4, touch = 5, append = 6 
 local CONDITIONS = { absent = 1, present = 2, seq = 3 }
 local DURABILITIES = { default = 0, sync = 1, interval = 2, os = 3 }
 local BUCKETS_MAX = 65536
-local BATCH_KEPT_BYTES = 4 * 1024 * 1024
 local DELETE_ROWS, DELETE_BYTES = 1000, 1024 * 1024 -- Of a batch of deletes, about.
 local OUT_OF_FILES = { [23] = true, [24] = true } -- ENFILE, EMFILE: passes by itself.
 
@@ -103,7 +102,7 @@ function store.new(db, options)
     _epoch = 0,
     _ids = {},
     _types = {},
-    _batch = ffi.gc(C.loam_batch_new(), C.loam_batch_free),
+    _batches = batches.new(),
   }, metatable)
 end
 
@@ -323,30 +322,31 @@ end
 local function submit(self, batch, how)
   commit.durability = DURABILITIES[how and how.durability or "default"]
   commit.deadline_ms = how and how.deadline_ms or 0
-  local result = self._waiter.commit(self, batch, commit)
-  if C.loam_batch_bytes(batch) > BATCH_KEPT_BYTES then
-    -- Do not keep the memory of one large batch for ever.
-    C.loam_batch_free(ffi.gc(batch, nil))
-    self._batch = ffi.gc(C.loam_batch_new(), C.loam_batch_free)
+  local result, is_lent = self._waiter.commit(self, batch, commit)
+  if not is_lent then
+    self._batches:give(batch)
   end
   return result
 end
 
 --- Commits operations as one batch. Each is {op, bucket, key, value, value_size, ttl_ms,
 --- expire_at_ms, no_expiry, content_type, condition = "absent" | "present" | "seq", if_seq,
---- report_previous, want_previous, by, init}; how is {durability, deadline_ms}. Returns the
---- outcome; its code is "OK" or says what failed.
+--- report_previous, want_previous, by, init}; how is {durability, deadline_ms, taken}: taken() is
+--- called when values have been copied. Returns the outcome; its code is "OK" or says what failed.
 function methods:write(ops, how)
-  local batch = self._batch
-  C.loam_batch_clear(batch)
+  local batch = self._batches:take()
   for at = 1, #ops do
     fill(ops[at])
     local code = C.loam_batch_add(batch, op, err)
     if code ~= 0 then
+      self._batches:give(batch)
       local failed = store.write_failure(code, err)
       failed.failed_index = at - 1
       return failed
     end
+  end
+  if how and how.taken then
+    how.taken()
   end
   return submit(self, batch, how)
 end
@@ -376,14 +376,14 @@ end
 --- Removes the next rows of a scan, some 1000, as one batch. Returns its outcome, with `count`,
 --- which is 0 behind the last row.
 function methods:delete_rows(bucket, rows, how)
-  local batch = self._batch
-  C.loam_batch_clear(batch)
+  local batch = self._batches:take()
   local count, failure = add_deletes(batch, bucket, rows)
-  if not count then
-    failure.outcome = "not_committed"
-    return failure
-  elseif count == 0 then
-    return { code = "OK", count = 0 }
+  if not count or count == 0 then
+    self._batches:give(batch)
+    if failure then
+      failure.outcome = "not_committed"
+    end
+    return failure or { code = "OK", count = 0 }
   end
   local result = submit(self, batch, how)
   result.count = count

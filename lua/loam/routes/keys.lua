@@ -4,6 +4,7 @@
 -- Raises answers (answer.raise), so that handlers read as the good case.
 local answer = require "loam.answer"
 local params = require "loam.params"
+local request = require "loam.request"
 local scope = require "loam.scope"
 
 local keys = {}
@@ -90,10 +91,13 @@ function keys.set_ttl(op, ttl)
   end
 end
 
---- How to commit, from the arguments of the request.
-function keys.commit_of(req, ctx)
+--- How to commit, from the arguments of the request. may_drop: its body is not needed once the
+--- value has been copied: it would be there twice until the commit is through. Middleware may want
+--- to do it all again.
+function keys.commit_of(req, ctx, may_drop)
   return { durability = req.args.durability,
-    deadline_ms = req.args.deadline_ms or ctx.config.write_deadline_ms }
+    deadline_ms = req.args.deadline_ms or ctx.config.write_deadline_ms,
+    taken = may_drop and req._p and ctx.is_bare() and function() request.drop_body(req) end or nil }
 end
 
 --- ETag and X-KV-Seq of a row.
