@@ -214,32 +214,51 @@ local function escape_help(text)
   return (text:gsub("[\\\n]", { ["\\"] = "\\\\", ["\n"] = "\\n" }))
 end
 
---- Adds one family of {labels table, value} to a list of lines, for numbers that live elsewhere.
+--- Adds one family of {labels table, value, suffix of the name} to a list of lines, for numbers
+--- that live elsewhere.
 function metrics.family(lines, kind, name, help, values)
   lines[#lines + 1] = ("# HELP %s %s"):format(name, escape_help(help))
   lines[#lines + 1] = ("# TYPE %s %s"):format(name, kind)
   for _, value in ipairs(values) do
-    lines[#lines + 1] = line(name, label_text(value[1]), value[2])
+    lines[#lines + 1] = line(name .. (value[3] or ""), label_text(value[1]), value[2])
   end
+end
+
+-- The series by their parts, in the order in which they were made. Of two that differ in help or
+-- bounds alone, as an app.lua leaves them that was changed and loaded again, the later one counts:
+-- no sample may be there twice.
+local function all_series()
+  local list, place = {}, {}
+  for _, entry in backend.each() do
+    local kind, name, help, labels, bounds = split(entry.key)
+    local identity = name .. SEPARATOR .. labels
+    place[identity] = place[identity] or #list + 1
+    list[place[identity]] = { kind = kind, name = name, help = help, labels = labels,
+      bounds = bounds, slot = entry.slot }
+  end
+  return list
+end
+
+local function family_head(one)
+  return { ("# HELP %s %s"):format(one.name, escape_help(one.help)),
+    ("# TYPE %s %s"):format(one.name, one.kind) }
 end
 
 --- Returns the lines of every series, grouped by name as the format demands.
 ---@return string[]
 function metrics.lines()
   local families, order = {}, {}
-  for _, entry in backend.each() do
-    local kind, name, help, labels, bounds = split(entry.key)
-    local family = families[name]
+  for _, one in ipairs(all_series()) do
+    local family = families[one.name]
     if not family then
-      family = { ("# HELP %s %s"):format(name, escape_help(help)), ("# TYPE %s %s"):format(name,
-        kind) }
-      families[name] = family
-      order[#order + 1] = name
+      family = family_head(one)
+      families[one.name] = family
+      order[#order + 1] = one.name
     end
-    if kind == "histogram" then
-      histogram_lines(family, entry, name, labels, bounds)
+    if one.kind == "histogram" then
+      histogram_lines(family, one, one.name, one.labels, one.bounds)
     else
-      family[#family + 1] = line(name, labels, backend.sum(entry.slot))
+      family[#family + 1] = line(one.name, one.labels, backend.sum(one.slot))
     end
   end
   table.sort(order)

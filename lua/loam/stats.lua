@@ -1,6 +1,8 @@
 -- The statistics of the engine as a plain table, for /metrics, /health and /v1/admin/stats.
 --
--- FIELDS is the one list of what loam_stats holds: kind and help text make the Prometheus form.
+-- FIELDS is the one list of what loam_stats holds: kind and help text make the Prometheus form,
+-- with the name and the factor behind them where that form has rules of its own: seconds, and
+-- _count for histograms alone.
 local ffi = require "ffi"
 local C = require "loam.native"
 
@@ -12,10 +14,10 @@ stats.FIELDS = {
   { "seq", "gauge", "Newest visible sequence number." },
   { "durable_seq", "gauge", "Newest sequence number on stable storage." },
   { "key_count_estimate", "gauge", "Rows minus deletes; overwritten rows count until compacted." },
-  { "table_count", "gauge", "Live tables." },
+  { "table_count", "gauge", "Live tables.", "tables" },
   { "table_bytes", "gauge", "Bytes of live tables." },
-  { "run_count", "gauge", "Sorted runs." },
-  { "wal_count", "gauge", "Write-ahead logs." },
+  { "run_count", "gauge", "Sorted runs.", "runs" },
+  { "wal_count", "gauge", "Write-ahead logs.", "wals" },
   { "wal_bytes", "gauge", "Bytes of write-ahead logs." },
   { "wal_number", "gauge", "Number of the active log." },
   { "oldest_wal_number", "gauge", "Number of the oldest log." },
@@ -25,10 +27,11 @@ stats.FIELDS = {
   { "immutable_bytes", "gauge", "Memory of memtables that wait for their flush." },
   { "block_bytes", "gauge", "Memory of cached blocks." },
   { "index_bytes", "gauge", "Memory of table indexes." },
-  { "snapshot_count", "gauge", "Open snapshots." },
-  { "scan_count", "gauge", "Open scans." },
-  { "view_count", "gauge", "Pinned values." },
-  { "oldest_snapshot_age_ms", "gauge", "Age of the oldest snapshot in milliseconds." },
+  { "snapshot_count", "gauge", "Open snapshots.", "snapshots_open" },
+  { "scan_count", "gauge", "Open scans.", "scans_open" },
+  { "view_count", "gauge", "Pinned values.", "views_open" },
+  { "oldest_snapshot_age_ms", "gauge", "Age of the oldest snapshot.",
+    "oldest_snapshot_age_seconds", 1e-3 },
   { "gets", "counter", "Point reads." },
   { "get_misses", "counter", "Point reads of absent keys." },
   { "puts", "counter", "Rows put." },
@@ -49,12 +52,13 @@ stats.FIELDS = {
   { "block_misses", "counter", "Blocks read from tables." },
   { "block_evictions", "counter", "Blocks evicted." },
   { "stalls", "counter", "Writes delayed by back-pressure." },
-  { "stall_us", "counter", "Microseconds of delay by back-pressure." },
+  { "stall_us", "counter", "Delay of writes by back-pressure.", "stall_seconds", 1e-6 },
   { "background_errors", "counter", "Errors of background work." },
   { "scrubs", "counter", "Scrubs that came to their end." },
   { "scrub_read_bytes", "counter", "Bytes of tables that scrubs have compared." },
   { "scrub_finished_at_ms", "gauge",
-    "End of the last scrub, milliseconds since 1970; 0 = none since the start." },
+    "End of the last scrub, since 1970; 0 = none since the start.", "scrub_finished_seconds",
+    1e-3 },
   { "damaged_files", "gauge", "Damaged files that the last scrub or check found." },
 }
 

@@ -78,25 +78,28 @@ end
 
 local function add_fields(lines, prefix, fields, values)
   for _, field in ipairs(fields) do
-    local name, kind, help = field[1], field[2], field[3]
+    local kind, name, factor = field[2], field[4] or field[1], field[5] or 1
     local suffix = kind == "counter" and "_total" or ""
-    metrics.family(lines, kind, prefix .. name .. suffix, help, { { {}, values[name] } })
+    metrics.family(lines, kind, prefix .. name .. suffix, field[3],
+      { { {}, values[field[1]] * factor } })
   end
 end
 
+local QUANTILES = { { "0.5", "p50_ns" }, { "0.9", "p90_ns" }, { "0.99", "p99_ns" },
+  { "0.999", "p999_ns" } }
+
 local function add_latencies(lines, db)
-  local values = {}
-  for name, found in pairs(stats.histograms(db)) do
-    for quantile, field in pairs { ["0.5"] = "p50_ns", ["0.9"] = "p90_ns", ["0.99"] = "p99_ns",
-      ["0.999"] = "p999_ns" } do
-      values[#values + 1] = { { operation = name, quantile = quantile }, found[field] / 1e9 }
+  local values, found = {}, stats.histograms(db)
+  for index = 0, #stats.HISTOGRAMS do
+    local name = stats.HISTOGRAMS[index]
+    for _, quantile in ipairs(QUANTILES) do
+      values[#values + 1] = { { operation = name, quantile = quantile[1] },
+        found[name][quantile[2]] / 1e9 }
     end
+    values[#values + 1] = { { operation = name }, found[name].sum_ns / 1e9, "_sum" }
+    values[#values + 1] = { { operation = name }, found[name].count, "_count" }
   end
-  table.sort(values, function(a, b)
-    return a[1].operation .. a[1].quantile < b[1].operation .. b[1].quantile
-  end)
-  metrics.family(lines, "gauge", "loam_latency_seconds", "Quantiles of the engine's latencies.",
-    values)
+  metrics.family(lines, "summary", "loam_latency_seconds", "The engine's latencies.", values)
 end
 
 local function add_stalls(lines, ctx)
@@ -134,10 +137,10 @@ end
 function health.metrics(req, ctx)
   local now = stats.read(ctx.store.db)
   local accepted = req.headers["Accept"] or ""
-  if accepted:find("application/json", 1, true) then
-    return json_form(ctx, now)
-  end
-  return text_form(ctx, now)
+  local is_json = accepted:find("application/json", 1, true)
+  local made = is_json and json_form(ctx, now) or text_form(ctx, now)
+  made.headers["Vary"] = "Accept"
+  return made
 end
 
 health.routes = {
