@@ -18,6 +18,7 @@ local HEADERS = {
   { "http/tls_client.h", "struct http_tls_trust" },
   { "http/http.h", "struct http_event" },
   { "host/host.h", "struct host_task" },
+  { "host/glue.h", "struct host_sending" },
   { "host/json_text.h", "enum host_rows_flag" },
   { "host/conditions.h", "struct host_conditions" },
   { "host/secure.h", "struct host_token" },

@@ -6,6 +6,8 @@
  * Called by lua/loam/fast.lua and lua/loam/routes. A small value is copied, a large one is sent
  * from the engine's block, which is pinned until the client has it. Thread: worker.
  */
+#include "host/glue.h"
+
 #include <string.h>
 #include <strings.h>
 
@@ -165,8 +167,11 @@ static int respond_view(struct http_request *request,
 }
 
 /* Answers with a value that was found. What is refused for its conditions is the general way's. */
-static int send_view(
-    struct http_request *request, loam_db *db, loam_view *view, int etag, struct loam_error *err)
+static int send_view(struct http_request *request,
+                     loam_db *db,
+                     loam_view *view,
+                     struct host_sending *sending,
+                     struct loam_error *err)
 {
     struct host_head tag;
     struct host_head head;
@@ -174,8 +179,8 @@ static int send_view(
     struct host_selection part = {.status = 200, .first = 0, .size = view->size};
     bool is_conditional = host_conditions_of(request, &given) > 0;
     tag.size = head.size = 0;
-    if (etag != HOST_ETAG_SEQ || is_conditional) {
-        make_tag(&tag, view, etag);
+    if (sending->etag != HOST_ETAG_SEQ || is_conditional) {
+        make_tag(&tag, view, sending->etag);
     }
     if (is_conditional && (host_select(&given, tag.text, tag.size, request->method == HTTP_GET,
                                        view->size, &part) != LOAM_OK ||
@@ -193,6 +198,7 @@ static int send_view(
     } else if (part.status == 304) {
         part.size = 0;
     }
+    sending->size = request->method == HTTP_HEAD ? 0 : part.size;
     int rc = respond_view(request, &head, &part, view);
     /* A client that is gone, or a stale handle, needs no other answer. */
     if (rc == LOAM_INVALID || rc == LOAM_NO_MEMORY) {
@@ -206,7 +212,7 @@ static int send_small(struct http_request *request,
                       loam_db *db,
                       uint32_t bucket,
                       struct slice key,
-                      int etag,
+                      struct host_sending *sending,
                       struct loam_error *err)
 {
     char bytes[SMALL_VALUE_MAX];
@@ -215,19 +221,19 @@ static int send_small(struct http_request *request,
     TRY(loam_get_into(db, bucket, key.data, key.size, NULL, &place, &view.meta, err));
     view.data = bytes;
     view.size = place.size;
-    return send_view(request, db, &view, etag, err);
+    return send_view(request, db, &view, sending, err);
 }
 
 static int send_pinned(struct http_request *request,
                        loam_db *db,
                        uint32_t bucket,
                        struct slice key,
-                       int etag,
+                       struct host_sending *sending,
                        struct loam_error *err)
 {
     loam_view view = {0};
     TRY(loam_get_view(db, bucket, key.data, key.size, NULL, &view, err));
-    int rc = send_view(request, db, &view, etag, err);
+    int rc = send_view(request, db, &view, sending, err);
     loam_view_release(&view);
     return rc;
 }
@@ -236,15 +242,15 @@ static int send_key(struct http_request *request,
                     loam_db *db,
                     uint32_t bucket,
                     struct slice key,
-                    int etag,
+                    struct host_sending *sending,
                     struct loam_error *err)
 {
-    int rc = send_small(request, db, bucket, key, etag, err);
+    int rc = send_small(request, db, bucket, key, sending, err);
     if (rc == LOAM_TOO_LARGE && key.size <= KEY_SIZE_MAX) {
-        rc = send_pinned(request, db, bucket, key, etag, err);
+        rc = send_pinned(request, db, bucket, key, sending, err);
     }
     if (rc == LOAM_NOT_FOUND) {
-        return send_absent(request, etag);
+        return send_absent(request, sending->etag);
     }
     return rc;
 }
@@ -252,24 +258,26 @@ static int send_key(struct http_request *request,
 int host_send_value(struct http_request *request,
                     loam_db *db,
                     uint32_t bucket,
-                    const char *raw,
-                    size_t raw_size,
-                    int etag,
+                    const char *key,
+                    size_t key_size,
+                    struct host_sending *sending,
                     struct loam_error *err)
 {
-    if (memchr(raw, '%', raw_size) == NULL) {
-        return send_key(request, db, bucket, slice_make(raw, raw_size), etag, err);
+    sending->size = 0;
+    if (sending->is_encoded == 0 || memchr(key, '%', key_size) == NULL) {
+        return send_key(request, db, bucket, slice_make(key, key_size), sending, err);
     }
     char stack[RAW_KEY_ON_STACK];
-    char *key = raw_size <= sizeof stack ? stack : mem_alloc(raw_size);
-    if (key == NULL) {
-        return mem_fail(err, raw_size);
+    char *decoded = key_size <= sizeof stack ? stack : mem_alloc(key_size);
+    if (decoded == NULL) {
+        return mem_fail(err, key_size);
     }
-    int size = http_percent_decode(raw, raw_size, key);
-    int rc = size < 0 ? fail(err, LOAM_INVALID, "bad %%-escape in the key")
-                      : send_key(request, db, bucket, slice_make(key, (size_t)size), etag, err);
-    if (key != stack) {
-        mem_free(key);
+    int size = http_percent_decode(key, key_size, decoded);
+    int rc = size < 0
+                 ? fail(err, LOAM_INVALID, "bad %%-escape in the key")
+                 : send_key(request, db, bucket, slice_make(decoded, (size_t)size), sending, err);
+    if (decoded != stack) {
+        mem_free(decoded);
     }
     return rc;
 }

@@ -194,26 +194,8 @@ void host_task_run(loam_db *db, struct host_task *task);
  * worker */
 int host_task_take(struct host_worker *worker, struct host_task *out);
 
-/* ---- Answers from the engine to the socket ---- */
+/* ---- PUTs from the socket to the engine ---- */
 
-enum {
-    HOST_ETAG_SEQ = 0, /* ETag is the sequence number. */
-    HOST_ETAG_CRC = 1, /* ETag is the CRC-32 of the value, as /blobs promises. */
-};
-
-/*
- * Answers a GET or HEAD with the value of a key: 200 or 206 with its headers, 304, or 404 in JSON.
- * The value goes from the engine's block into the socket buffer. `raw` is still percent-encoded.
- * Returns the status sent, or a negative code with nothing sent (INVALID: a bad escape, a condition
- * that does not hold or is none; a key above KEY_SIZE_MAX is TOO_LARGE). Thread: worker
- */
-int host_send_value(struct http_request *request,
-                    loam_db *db,
-                    uint32_t bucket,
-                    const char *raw,
-                    size_t raw_size,
-                    int etag,
-                    struct loam_error *err);
 enum { HOST_PUT_GROUP_MAX = 256 }; /* As many operations as loam_outcome.existed_bits tells of. */
 
 /* Requests whose rows are committed together; answered with their own sequence numbers. */
@@ -286,13 +268,6 @@ int host_puts_flush(struct host_puts *puts, uint32_t *stall_ms, struct loam_erro
  * case. Thread: worker */
 int host_puts_finish(struct host_puts *puts, uint32_t index, const loam_completion *completion);
 void host_puts_recycle(struct host_puts *puts, uint32_t index);
-/*
- * Decides whether a browser that was lured to another site may have sent this request: the Host and
- * Origin must be one of `names`, each ended by a NUL, lower case: hosts without port ("*" = any),
- * origins with their scheme. The server's own pages always may. Returns 0 to go on,
- * 1 a foreign Host, 2 a foreign Origin. Thread: worker
- */
-int host_admit(const struct http_request *request, const char *names, size_t names_size);
 /* CRC-32 (IEEE 802.3) of some bytes. Thread: any */
 double host_crc32(const void *data, size_t size);
 /* ffi: end */

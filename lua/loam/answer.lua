@@ -56,6 +56,13 @@ function answer.stream(status, headers, stream, finish)
   return made
 end
 
+--- What stands for an answer that is out already, with so many bytes of body.
+function answer.sent(status, bytes)
+  local made = answer.new(status)
+  made.bytes_sent = bytes
+  return made
+end
+
 --- An error as an answer; extra members (limit, value, index) go beside the three that are always
 --- there.
 ---@param req table  gives the request's id

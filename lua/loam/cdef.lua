@@ -380,17 +380,6 @@ int host_task_submit(struct host_worker *worker,
     struct loam_error *err);
 void host_task_run(loam_db *db, struct host_task *task);
 int host_task_take(struct host_worker *worker, struct host_task *out);
-enum {
-    HOST_ETAG_SEQ = 0,
-    HOST_ETAG_CRC = 1,
-};
-int host_send_value(struct http_request *request,
-    loam_db *db,
-    uint32_t bucket,
-    const char *raw,
-    size_t raw_size,
-    int etag,
-    struct loam_error *err);
 enum { HOST_PUT_GROUP_MAX = 256 };
 struct host_put_group {
     loam_batch *batch;
@@ -439,8 +428,29 @@ int host_puts_add(struct host_puts *puts,
 int host_puts_flush(struct host_puts *puts, uint32_t *stall_ms, struct loam_error *err);
 int host_puts_finish(struct host_puts *puts, uint32_t index, const loam_completion *completion);
 void host_puts_recycle(struct host_puts *puts, uint32_t index);
-int host_admit(const struct http_request *request, const char *names, size_t names_size);
 double host_crc32(const void *data, size_t size);
+]]
+end
+
+if not is_known("struct host_sending") then
+  ffi.cdef [[
+enum {
+    HOST_ETAG_SEQ = 0,
+    HOST_ETAG_CRC = 1,
+};
+struct host_sending {
+    int is_encoded;
+    int etag;
+    size_t size;
+};
+int host_send_value(struct http_request *request,
+    loam_db *db,
+    uint32_t bucket,
+    const char *key,
+    size_t key_size,
+    struct host_sending *sending,
+    struct loam_error *err);
+int host_admit(const struct http_request *request, const char *names, size_t names_size);
 ]]
 end
 

@@ -81,11 +81,27 @@ local function run(registry, route, values, req, ctx)
   return made
 end
 
--- The route of a request. Where the gate hides it, there is none.
+-- Of the methods that a path knows, those whose routes the gate does not hide.
+local function shown_methods(registry, req, ctx, methods)
+  local shown, is_any = {}, false
+  for _, method in ipairs(methods) do
+    local route = registry.router:match(method, req.path)
+    if not route or ctx.gate:has_route(req, route) then
+      shown[#shown + 1] = method
+      is_any = is_any or route ~= nil
+    end
+  end
+  return is_any and shown or nil
+end
+
+-- The route of a request. Where the gate hides it, there is none, and no word of it.
 local function match(registry, req, ctx)
   local route, values, extra = registry.router:match(req.method, req.path)
   if route and ctx.gate and not ctx.gate:has_route(req, route) then
     return nil, "not found"
+  elseif not route and values == "method" and ctx.gate then
+    extra = shown_methods(registry, req, ctx, extra)
+    return nil, extra and "method" or "not found", extra
   end
   return route, values, extra
 end

@@ -15,6 +15,7 @@ local HEAD = 2 -- GET is 1.
 local READ = gate.READ
 
 local err = ffi.new("loam_error")
+local sending = ffi.new("struct host_sending", { is_encoded = 1, etag = C.HOST_ETAG_SEQ })
 
 --- Returns try(request) -> boolean. options: db, buckets (loam.known_buckets), names (admission:
 --- the text for host_admit), count(status) = called for each answer, allows(request, right) of
@@ -34,7 +35,8 @@ function fast.new(options)
       return false
     end
     local skip = PREFIX_SIZE + bucket.size
-    local status = C.host_send_value(request, db, bucket.id, path + skip, path_size - skip, 0, err)
+    local status = C.host_send_value(request, db, bucket.id, path + skip, path_size - skip,
+      sending, err)
     if status < 0 then
       return false
     end

@@ -81,6 +81,7 @@ function methods:start(req)
     id = req.id,
     peer = req.peer,
     target = req.target,
+    version = req._p and req._p.version_minor or 1,
     trace = notes.trace_of(req.headers["traceparent"]),
     is_sampled = self._access ~= nil and (self._is_wanted or is_next(self)),
   }
@@ -111,9 +112,9 @@ end
 local function common_line(req, status, bytes)
   local noted = req.noted
   local target = log.escape(noted.target):gsub('"', "%%22")
-  return ('%s - %s [%s] "%s %s HTTP/1.1" %d %s'):format(
+  return ('%s - %s [%s] "%s %s HTTP/1.%d" %d %s'):format(
     noted.peer:match("^(.*):%d+$") or noted.peer, req.grant and req.grant.id or "-",
-    clock_text(C.host_now_ms()), req.method, target, status,
+    clock_text(C.host_now_ms()), req.method, target, noted.version, status,
     bytes and ("%.0f"):format(bytes) or "-")
 end
 

@@ -115,12 +115,15 @@ end
 --- Sends an answer. Returns the status for the books (499 when the client left in the middle) and
 --- the bytes of its body.
 function sink.send(req, made)
+  if made.bytes_sent then
+    return made.status, made.bytes_sent
+  end
   req.finish = made.finish
   local status = made.stream and send_stream(req, made) or send_whole(req, made)
   if made.finish then
     made.finish()
   end
-  return status, req.bytes_sent or #(made.body or "")
+  return status, req.bytes_sent or req.method == "HEAD" and 0 or #(made.body or "")
 end
 
 --- Ends the answer of a request whose task will not: with `made`, or, when some of another one has

@@ -266,6 +266,7 @@ local function make_context(worker)
     gate = worker.gate,
     calls = worker.calls,
     config_rows = function() return worker.config_rows end,
+    is_bare = function() return worker.is_fast end, -- No middleware.
     is_stopping = function() return worker.shared.stop_ms >= 0 end,
     sleep = function(seconds) worker.timers:sleep(seconds) end,
     -- Whether the running step is one that handler_ms has ended.

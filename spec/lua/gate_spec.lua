@@ -250,6 +250,22 @@ describe("loam.gate", function()
         assert.is_false(is_refused(inside), route.name)
       end
     end)
+
+    it("keeps their methods out of Allow elsewhere", function()
+      gated:close()
+      gated = gated_store.open { admin_listen = "unix:x" }
+      local function allow(method, target, listener)
+        local made = gated:request({ method = method, target = target, listener = listener },
+          listener ~= 1 and gated.first or nil)
+        return { made.status, made.headers.Allow }
+      end
+
+      assert.same({ 404 }, allow("PATCH", "/v1/admin/stats"))
+      assert.same({ 404 }, allow("OPTIONS", "/v1/admin/stats"))
+      assert.same({ 405, "GET, HEAD, OPTIONS" }, allow("PATCH", "/v1/admin/stats", 1))
+      assert.same({ 405, "GET, HEAD, OPTIONS" }, allow("PATCH", "/v1/buckets/b"))
+      assert.same({ 204, "DELETE, GET, HEAD, OPTIONS, PUT" }, allow("OPTIONS", "/v1/buckets/b", 1))
+    end)
   end)
 
   describe("failed log-ins", function()

@@ -41,6 +41,27 @@ describe("large values and streams", function()
     assert.is_true(answer.body == ("0123456789abcdef"):rep(size / 16))
   end)
 
+  it("become no Lua strings, also on the general way", function()
+    -- The collector is off, so what a request makes can be counted. An access log has all requests
+    -- take the general way.
+    local s = start { flags = "--access-log /dev/null", app = [[
+      collectgarbage("stop")
+      require("loam.app").get("/lua_kib", function()
+        return tostring(collectgarbage("count"))
+      end)]] }
+    put(s, 8 * MIB)
+    assert.equal(201, s:request("POST", "/blobs/large", ("b"):rep(8 * MIB)).status)
+    local before = tonumber(s:request("GET", "/lua_kib").body)
+
+    put(s, 8 * MIB, "?ttl=1000")
+    assert.equal(8 * MIB, #s:request("GET", KEY).body)
+    assert.equal(8 * MIB, #s:request("GET", "/blobs/large").body)
+    assert.equal(206, s:request("GET", "/blobs/large", nil, { Range = "bytes=5-" }).status)
+    assert.equal("8388608", s:request("HEAD", KEY).headers["content-length"])
+
+    assert.is_true(tonumber(s:request("GET", "/lua_kib").body) - before < 1024)
+  end)
+
   it("above the limit are refused by its name, with and without a length", function()
     local s = start { flags = "--value-bytes-max 1MiB --batch-body-bytes-max 100KiB" }
     for target, limit in pairs { [KEY] = "value_bytes_max",

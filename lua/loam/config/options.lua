@@ -31,7 +31,7 @@ local list = {
     help = "File of access tokens, made by `loam token`; with it every request needs one." },
   { name = "auth_failures_max", type = "integer", default = 60, min = 0, max = 1000000,
     unit = "per minute",
-    help = "Failed log-ins of an address and worker until they are answered 429; 0 = no limit." },
+    help = "Failed log-ins of an address until they are answered 429; 0 = no limit." },
   { name = "tls_cert", type = "string", default = "",
     help = "PEM file with the server's certificate and those that sign it: speak TLS." },
   { name = "tls_key", type = "string", default = "",

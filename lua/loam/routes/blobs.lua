@@ -12,6 +12,7 @@ local C = require "loam.native"
 local request = require "loam.request"
 local scan = require "loam.routes.scan"
 local scope = require "loam.scope"
+local value_out = require "loam.value_out"
 
 local blobs = {}
 local BUCKET = "_blobs"
@@ -55,8 +56,8 @@ local function commit(req, ctx, op)
     elseif value then
       return etag_of(value, #value), meta.seq
     end
-  end, function()
-    return ctx.store:write({ op }, keys.commit_of(req, ctx))
+  end, function(is_last)
+    return ctx.store:write({ op }, keys.commit_of(req, ctx, is_last))
   end, true)
   if not outcome then
     return nil, refused
@@ -97,6 +98,10 @@ function blobs.get(req, ctx)
   local bucket = bucket_of(req, ctx)
   if not bucket then
     return not_found(req)
+  end
+  local sent = value_out.send(req, ctx, bucket, key, C.HOST_ETAG_CRC)
+  if sent then
+    return sent
   end
   local value, meta = ctx.store:get(bucket, key)
   if not value then

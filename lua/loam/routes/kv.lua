@@ -7,7 +7,9 @@ local browser = require "loam.browser"
 local conditions = require "loam.conditions"
 local json = require "loam.json"
 local keys = require "loam.routes.keys"
+local C = require "loam.native"
 local request = require "loam.request"
+local value_out = require "loam.value_out"
 
 local kv = {}
 
@@ -22,6 +24,10 @@ end
 
 function kv.get(req, ctx)
   local bucket, key = keys.of(req, ctx)
+  local sent = not req.args.meta and value_out.send(req, ctx, bucket, key, C.HOST_ETAG_SEQ)
+  if sent then
+    return sent
+  end
   local value, meta = ctx.store:get(bucket, key, { is_meta_only = req.args.meta })
   if not value then
     if meta then
@@ -72,8 +78,8 @@ function kv.commit(req, ctx, op)
     elseif value then
       return ("%.0f"):format(meta.seq), meta.seq
     end
-  end, function()
-    return ctx.store:write({ op }, keys.commit_of(req, ctx))
+  end, function(is_last)
+    return ctx.store:write({ op }, keys.commit_of(req, ctx, is_last))
   end)
   if outcome and op.condition and (outcome.code == "EXISTS" or outcome.code == "MISMATCH") then
     return nil, keys.mismatch(req, outcome)
