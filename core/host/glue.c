@@ -97,14 +97,14 @@ make_head(struct host_head *head, loam_db *db, const loam_view *view, const stru
     return true;
 }
 
-static int send_absent(struct http_request *request, int etag)
+static int send_absent(struct http_request *request, struct host_sending *sending)
 {
     char id[32];
     int id_size = http_request_id(request, request->generation, id, sizeof id);
     struct host_head body;
     body.size = 0;
     HOST_HEAD_LITERAL(&body, "{\"error\":\"");
-    if (etag == HOST_ETAG_CRC) {
+    if (sending->etag == HOST_ETAG_CRC) {
         HOST_HEAD_LITERAL(&body, "Blob not found");
     } else {
         HOST_HEAD_LITERAL(&body, "no such key");
@@ -113,6 +113,7 @@ static int send_absent(struct http_request *request, int etag)
     host_head_text(&body, id, id_size > 0 ? (size_t)id_size : 0);
     HOST_HEAD_LITERAL(&body, "\"}\n");
     static const char headers[] = "Content-Type: application/json\r\n";
+    sending->size = request->method == HTTP_HEAD ? 0 : body.size;
     (void)http_respond(request, request->generation, 404, headers, sizeof headers - 1, body.text,
                        body.size);
     return 404;
@@ -250,7 +251,7 @@ static int send_key(struct http_request *request,
         rc = send_pinned(request, db, bucket, key, sending, err);
     }
     if (rc == LOAM_NOT_FOUND) {
-        return send_absent(request, sending->etag);
+        return send_absent(request, sending);
     }
     return rc;
 }

@@ -229,6 +229,9 @@ int http_fields_check(struct http_parser *parser, const char *data)
              !http_same_nocase(authority, data + parser->host_at, parser->host_size))) {
             return http_refuse(&parser->failure, 400, "Host differs from the request target");
         }
+        /* HTTP/1.0: the target alone says who is meant. */
+        parser->host_at = parser->authority_at;
+        parser->host_size = parser->authority_size;
     }
     parser->keep_alive = parser->keep_alive > 0;
     return HTTP_PARSE_DONE;

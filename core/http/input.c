@@ -106,7 +106,10 @@ static void publish_head(struct http_conn *conn, struct http_exchange *exchange)
     pub->head = base;
     pub->target = base + parser->target_at;
     pub->target_size = parser->target_size;
-    pub->path = parser->path_size > 0 ? base + parser->path_at : "/";
+    /* Without a path, OPTIONS is about the server (RFC 9112, 3.2.4). */
+    bool is_server = parser->method == HTTP_OPTIONS && !parser->has_query;
+    const char *no_path = is_server ? "*" : "/";
+    pub->path = parser->path_size > 0 ? base + parser->path_at : no_path;
     pub->path_size = parser->path_size > 0 ? parser->path_size : 1;
     pub->query = base + parser->query_at;
     pub->query_size = parser->query_size;

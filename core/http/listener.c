@@ -238,12 +238,17 @@ out:
     return rc;
 }
 
+static bool is_socket(const char *path)
+{
+    struct stat status;
+    return lstat(path, &status) == 0 && S_ISSOCK(status.st_mode);
+}
+
 /* True when a socket file is left over: nobody answers there. A plain file refuses, too, and is not
  * ours to remove. */
 static bool is_stale(const struct sockaddr_un *address)
 {
-    struct stat status;
-    if (lstat(address->sun_path, &status) != 0 || !S_ISSOCK(status.st_mode)) {
+    if (!is_socket(address->sun_path)) {
         return false;
     }
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -254,6 +259,23 @@ static bool is_stale(const struct sockaddr_un *address)
         (void)close(fd);
     }
     return is_refused;
+}
+
+/* Replaces a socket file that is left over. Returns 0, or the errno. */
+static int bind_path(int fd, const struct sockaddr_un *address)
+{
+    const struct sockaddr *any = (const struct sockaddr *)address;
+    /* The mode before bind(), so that there is no moment in which others could connect: that of the
+     * file is that of the socket. */
+    if (fchmod(fd, S_IRUSR | S_IWUSR) == 0 && bind(fd, any, sizeof(*address)) == 0) {
+        return 0;
+    }
+    int number = errno;
+    if (number != EADDRINUSE || !is_stale(address)) {
+        return number;
+    }
+    (void)unlink(address->sun_path);
+    return bind(fd, any, sizeof(*address)) == 0 ? 0 : errno;
 }
 
 static int open_unix(struct http_listener *listener, const char *path, struct loam_error *err)
@@ -268,15 +290,14 @@ static int open_unix(struct http_listener *listener, const char *path, struct lo
     if (fd < 0) {
         return bind_failed(fd, path, err);
     }
-    /* Before bind(), so that there is no moment in which others could connect: the mode of the file
-     * is that of the socket. */
-    int rc = fchmod(fd, S_IRUSR | S_IWUSR);
-    rc = rc == 0 ? bind(fd, (struct sockaddr *)&address, sizeof(address)) : rc;
-    if (rc != 0 && errno == EADDRINUSE && is_stale(&address)) {
-        (void)unlink(path);
-        rc = bind(fd, (struct sockaddr *)&address, sizeof(address));
+    int number = bind_path(fd, &address);
+    if (number == EADDRINUSE && !is_socket(path)) {
+        (void)close(fd);
+        return fail(err, LOAM_EXISTS, "cannot listen on %s: it is there already, and no socket",
+                    path);
     }
-    if (rc != 0) {
+    if (number != 0) {
+        errno = number;
         return bind_failed(fd, path, err);
     }
     listener->fd = fd;

@@ -44,12 +44,21 @@ struct http_tls {
 
 /* ---- Reading files ---- */
 
-/* Fills err with what OpenSSL says last about `path`. */
+/* Whether an error of OpenSSL says that a file is no PEM of the kind that was looked for. */
+static bool is_no_pem(unsigned long code)
+{
+    return (ERR_GET_LIB(code) == ERR_LIB_PEM && ERR_GET_REASON(code) == PEM_R_NO_START_LINE) ||
+           (ERR_GET_LIB(code) == ERR_LIB_OSSL_DECODER && ERR_GET_REASON(code) == ERR_R_UNSUPPORTED);
+}
+
+/* Fills err with what OpenSSL says about `path`: its first error is the cause, the last one tells
+ * only who called. */
 static int ssl_failed(const char *what, const char *path, struct loam_error *err)
 {
-    const char *reason = ERR_reason_error_string(ERR_peek_last_error());
+    unsigned long cause = ERR_peek_error();
+    const char *reason = ERR_reason_error_string(cause);
     int rc = fail(err, LOAM_INVALID, "%s %s: %s", what, path,
-                  reason == NULL ? "not readable as PEM" : reason);
+                  reason == NULL || is_no_pem(cause) ? "the file holds none in PEM" : reason);
     ERR_clear_error();
     return rc;
 }
@@ -61,14 +70,14 @@ static int open_failed(const char *what, const char *path, struct loam_error *er
     return fail_errno(err, code, os_errno, "cannot read %s %s", what, path);
 }
 
-/* OpenSSL would ask for a pass phrase on the terminal. */
+/* OpenSSL would ask for a pass phrase on the terminal. Notes that it wanted one. */
 static int no_passphrase(char *text, int size, int is_writing, void *context)
 {
     (void)text;
     (void)size;
     (void)is_writing;
-    (void)context;
-    return 0;
+    *(bool *)context = true;
+    return -1;
 }
 
 /* Checks the very file that is then read: a name could lead elsewhere the second time. */
@@ -94,8 +103,14 @@ static int read_key(const char *path, EVP_PKEY **out, struct loam_error *err)
         (void)close(fd);
         return mem_fail(err, BUFSIZ);
     }
-    EVP_PKEY *key = PEM_read_PrivateKey(file, NULL, no_passphrase, NULL);
+    bool is_encrypted = false;
+    EVP_PKEY *key = PEM_read_PrivateKey(file, NULL, no_passphrase, &is_encrypted);
     (void)fclose(file);
+    if (key == NULL && is_encrypted) {
+        ERR_clear_error();
+        return fail(err, LOAM_INVALID,
+                    "private key %s has a pass phrase, which nobody is asked for", path);
+    }
     if (key == NULL) {
         return ssl_failed("private key", path, err);
     }

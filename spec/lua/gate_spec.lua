@@ -361,6 +361,15 @@ describe("loam.gate", function()
       assert.matches("for a spec", list)
       assert.is_nil(list:find("sha256", 1, true))
     end)
+
+    it("that is gone is told as that, not as a token that is not there", function()
+      assert(os.remove(gated.path))
+
+      local made = call("GET", "/v1/admin/tokens", gated.first)
+
+      assert.equal(500, made.status)
+      assert.matches("tokens cannot be opened: No such file", made.body, 1, true)
+    end)
   end)
 
   it("keeps texts of errors free of paths, traces and the data of others (H20)", function()

@@ -44,6 +44,8 @@ describe("the logs of loam serve", function()
     s:request("GET", '/v1/kv/default?prefix="%0a', nil,
       { Authorization = "Bearer " .. token, traceparent = TRACE })
     s:request("GET", "/none", nil, bearer("loam_wrong"))
+    local absent = s:request("GET", "/v1/kv/default/absent", nil, bearer(token)).body
+    s:request("HEAD", "/v1/kv/default/k1", nil, bearer(token))
     s:request("POST", "/v1/admin/flush", nil, bearer(token))
     s:request("DELETE", "/v1/buckets/none", nil, bearer(token))
     os.rename(dir .. "/access", dir .. "/rotated")
@@ -53,13 +55,15 @@ describe("the logs of loam serve", function()
     s:stop()
 
     local access, audit = lines_of(dir .. "/rotated"), lines_of(dir .. "/audit")
-    assert.equal(10, #access)
+    assert.equal(12, #access)
     assert.same({ "PUT", "/v1/kv/default/k1", "kv_put", 201 }, { access[1].method,
       access[1].target, access[1].route, access[1].status })
     assert.same({ "kv_get", 200, 5, token:match("^loam_(%x+)") }, { access[6].route,
       access[6].status, access[6].bytes, access[6].token })
     assert.equal("0af7651916cd43dd8448eb211c80319c", access[7].trace_id)
     assert.same({ 401, "none" }, { access[8].status, access[8].route })
+    assert.same({ 404, #absent, 200, 0 }, { access[9].status, access[9].bytes,
+      access[10].status, access[10].bytes })
     assert.matches("^127%.0%.0%.1:%d+$", access[1].peer)
     assert.matches("^%x+%-%d+$", access[1].request_id)
     assert.same({ "/livez" }, { lines_of(dir .. "/access")[1].target })

@@ -132,6 +132,25 @@ describe("loam serve speaks HTTP:", function()
       end
     end)
 
+    it("in the absolute form of HTTP/1.0 name their host there", function()
+      for target, status in pairs { ["http://localhost/livez"] = 200,
+        ["http://evil.example/livez"] = 403 } do
+        local text = raw("GET " .. target .. " HTTP/1.0\r\n\r\n")
+        assert.equal(status, tonumber(text:match("^HTTP/1%.1 (%d+)")), target)
+      end
+    end)
+
+    it("OPTIONS without a path is about the server, as with *", function()
+      for target, allow in pairs {
+        ["http://localhost"] = "DELETE, GET, HEAD, OPTIONS, PATCH, POST, PUT",
+        ["http://localhost/livez"] = "GET, HEAD, OPTIONS" } do
+        local text = raw("OPTIONS " .. target .. " HTTP/1.1\r\nHost: localhost\r\n"
+          .. "Connection: close\r\n\r\n")
+        assert.matches("^HTTP/1%.1 204 No Content\r\n", text)
+        assert.matches("\r\nAllow: " .. allow .. "\r\n", text)
+      end
+    end)
+
     it("are asked for their body with 100, or get no other answer than 417 and 413", function()
       local connection = s:connect()
       assert(connection:send("PUT /v1/kv/default/expect HTTP/1.1\r\nHost: localhost\r\n"

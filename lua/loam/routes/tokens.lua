@@ -77,7 +77,7 @@ end
 function routes.list(req, ctx)
   local rows, message, code = tokens.load(path_of(req, ctx))
   if not rows then
-    fail(req, message, code)
+    fail(req, message, code == "NOT_FOUND" and "IO" or code) -- The file is gone, no token of it.
   end
   local list, now_ms = json.array(), C.host_now_ms()
   for at, row in ipairs(rows) do

@@ -305,6 +305,10 @@ describe("http, faults", function()
         local server, text, code = http_server.new { address = "unix:" .. path }
         assert.is_nil(server)
         assert.is_true(code < 0 and #text > 10, path)
+        if path == dir or path == file then
+          assert.equal(("cannot listen on %s: it is there already, and no socket"):format(path),
+            text)
+        end
       end
       assert.truthy(io.open(file))
     end)

@@ -3,6 +3,7 @@
 local ffi = require "ffi"
 local http_server = require "spec.support.http_server"
 local lib = require "spec.support.lib"
+local shell = require "spec.support.shell"
 local tls_client = require "spec.support.tls_client"
 local tls_server = require "spec.support.tls_server"
 
@@ -59,16 +60,22 @@ describe("http.tls", function()
       assert.matches("cannot read private key .*none.pem", text)
       _, text, code = open { certificate = files.key }
       assert.equal(INVALID, code)
-      assert.matches("^certificate .*server%-key.pem: ", text)
+      assert.matches("^certificate .*server%-key.pem: the file holds none in PEM$", text)
       _, text, code = open { key = files.certificate }
       assert.equal(INVALID, code)
-      assert.matches("^private key .*server%-cert.pem: ", text)
+      assert.matches("^private key .*server%-cert.pem: the file holds none in PEM$", text)
       _, text, code = open { key = files.dir .. "/other-key.pem" }
       assert.equal(INVALID, code)
       assert.matches("^private key .*other%-key.pem: key values mismatch", text)
+      local sealed = files.dir .. "/sealed-key.pem"
+      assert(shell.run("openssl", "pkey", "-in", files.key, "-aes256", "-passout", "pass:word",
+        "-out", sealed).status == 0)
+      _, text, code = open { key = sealed }
+      assert.same({ ("private key %s has a pass phrase, which nobody is asked for"):format(sealed),
+        INVALID }, { text, code })
       _, text, code = open { client_ca = files.key }
       assert.equal(INVALID, code)
-      assert.matches("^client certificates .*: ", text)
+      assert.matches("^client certificates .*: the file holds none in PEM$", text)
     end)
 
     it("tells when the certificate expires", function()
