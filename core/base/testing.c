@@ -6,6 +6,7 @@
 #include "base/check.h"
 #include "base/coding.h"
 #include "base/epoch.h"
+#include "base/give_way.h"
 #include "base/histogram.h"
 #include "base/memory.h"
 #include "base/slice.h"
@@ -212,4 +213,33 @@ void testing_reader_stop(struct testing_reader *reader)
     cond_deinit(&reader->changed);
     mutex_deinit(&reader->mu);
     mem_free(reader);
+}
+
+struct worker {
+    int how;
+    size_t bytes;
+    size_t count;
+};
+
+static void *worker_run(void *argument)
+{
+    static const _Atomic bool is_urgent = true;
+    const struct worker *worker = argument;
+    if (worker->how != 0) {
+        give_way_begin(worker->how == 2 ? &is_urgent : NULL);
+    }
+    for (size_t i = 0; i < worker->count; i++) {
+        give_way_after(worker->bytes);
+    }
+    return NULL;
+}
+
+uint64_t testing_give_way(int how, size_t bytes, size_t count)
+{
+    struct worker worker = {.how = how, .bytes = bytes, .count = count};
+    struct loam_thread thread = {0};
+    uint64_t before = give_way_count();
+    INV(thread_start(&thread, "spec-worker", worker_run, &worker, NULL) == LOAM_OK);
+    thread_join(&thread);
+    return give_way_count() - before;
 }

@@ -49,6 +49,10 @@ struct testing_reader;
 struct testing_reader *testing_reader_start(void);
 void testing_reader_stop(struct testing_reader *reader);
 
+/* What a thread offers that works through `count` pieces of `bytes`. how: 0 = it never began to
+ * give way, 1 = it gives way, 2 = it does but its work is urgent. */
+uint64_t testing_give_way(int how, size_t bytes, size_t count);
+
 /* ffi: end */
 
 #endif

@@ -8,6 +8,7 @@
 #include <time.h>
 
 #include "base/check.h"
+#include "base/give_way.h"
 #include "base/guard.h"
 #include "base/limits.h"
 #include "db/background.h"
@@ -342,6 +343,7 @@ static void refuse_job(struct loam_db *db, const struct loam_error *cause) REQUI
 void *compaction_thread_run(void *argument)
 {
     struct loam_db *db = argument;
+    give_way_begin(&db->is_merge_urgent);
     mutex_lock(&db->mu);
     while (!db->is_closing) {
         struct compacting work = {.db = db};

@@ -29,7 +29,8 @@ enum {
     BUSY_RUNS_MAX = 256,
     GET_SAMPLE = 64,
     WRITE_SAMPLE = 16,
-    RUNS_SOFT = 24
+    RUNS_SOFT = 24,
+    RUNS_URGENT = 16 /* Writers are not slowed yet. */
 };
 
 struct bucket_table;
@@ -108,6 +109,9 @@ struct loam_db {
     _Atomic uint64_t visible_seq;
     _Atomic uint64_t durable_seq;
     _Atomic bool is_paced; /* Flush or compaction may be behind: writers ask pace(). A hint. */
+    /* So far behind that the thread does not give way (base/give_way.h). Hints. */
+    _Atomic bool is_flush_urgent;
+    _Atomic bool is_merge_urgent;
     _Atomic bool
         is_read_only;     /* Poisoned, or opened read-only: writes are refused. Never goes back. */
     _Atomic bool is_shut; /* loam_shutdown() was called. Never goes back. */

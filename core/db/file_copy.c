@@ -6,6 +6,7 @@
 
 #include "base/check.h"
 #include "base/checksum.h"
+#include "base/give_way.h"
 #include "base/guard.h"
 #include "base/memory.h"
 
@@ -30,6 +31,7 @@ static int copy_steps(struct copying *copying, struct loam_error *err)
             TRY(env_write(copying->to, copying->offset, copying->bytes, got, err));
         }
         copying->offset += got;
+        give_way_after(got);
         TRY(progress_add(copying->progress, got, err));
     }
     return copying->to == NULL ? LOAM_OK : env_sync(copying->to, err);

@@ -8,6 +8,7 @@
 #include <inttypes.h>
 
 #include "base/check.h"
+#include "base/give_way.h"
 #include "base/guard.h"
 #include "base/memory.h"
 #include "db/background.h"
@@ -248,6 +249,7 @@ static void flush_waiting(struct loam_db *db) NO_THREAD_CHECK
 void *flush_thread_run(void *argument)
 {
     struct loam_db *db = argument;
+    give_way_begin(&db->is_flush_urgent);
     mutex_lock(&db->mu);
     while (!db->is_closing) {
         bool can_flush = state_get(db)->immutable_count > 0 && !db_cannot_install(db, NULL);

@@ -78,6 +78,9 @@ void state_publish(struct loam_db *db, struct read_state *state)
     atomic_store_explicit(&db->is_paced,
                           state->immutable_count > 0 || state->version->run_count > RUNS_SOFT,
                           memory_order_relaxed);
+    atomic_store_explicit(&db->is_flush_urgent, state->immutable_count > 1, memory_order_relaxed);
+    atomic_store_explicit(&db->is_merge_urgent, state->version->run_count > RUNS_URGENT,
+                          memory_order_relaxed);
     /* Release: pairs with the acquire in state_get(). */
     struct read_state *old = atomic_exchange_explicit(&db->state, state, memory_order_acq_rel);
     if (old != NULL) {

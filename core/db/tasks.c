@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/give_way.h"
 #include "base/memory.h"
 #include "db/background.h"
 #include "db/backup.h"
@@ -38,6 +39,7 @@ static void *task_main(void *argument)
     struct loam_db *db = task->db;
     struct loam_error err = {0};
     char text[256] = "";
+    give_way_begin(NULL);
     int rc = task->run(task, text, &err);
     if (rc != LOAM_OK && rc != LOAM_CANCELLED) {
         log_ring_add(&db->log, LOAM_LOG_ERROR, "job %llu, %s: %s",

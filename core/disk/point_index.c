@@ -14,10 +14,12 @@
 
 #include "base/check.h"
 #include "base/coding.h"
+#include "base/give_way.h"
 
 #define FINGERPRINT_BITS_MIN 8u
 #define LOAD_NUMERATOR       4u /* Target load 4/5. */
 #define LOAD_DENOMINATOR     5u
+#define STEP_KEYS            512u /* Between two calls of give_way_after(). */
 
 void point_builder_deinit(struct point_builder *builder)
 {
@@ -128,6 +130,9 @@ int point_builder_finish(const struct point_builder *builder,
         }
         INV(block < block_count);
         insert(&index, lines, fill, hashes[i], (uint32_t)(block << row_bits) | rows[i]);
+        if (i % STEP_KEYS == 0) {
+            give_way_after(STEP_KEYS * (sizeof(*hashes) + sizeof(*rows)));
+        }
     }
     mem_free(fill);
     index.lines = lines;

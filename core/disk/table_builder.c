@@ -11,6 +11,7 @@
 #include "base/check.h"
 #include "base/checksum.h"
 #include "base/coding.h"
+#include "base/give_way.h"
 #include "base/guard.h"
 #include "base/limits.h"
 #include "disk/block.h"
@@ -211,6 +212,7 @@ static int block_finish(struct table_builder *builder, struct loam_error *err)
         TRY(point_builder_end_block(&builder->point, err));
     }
     builder->block_seq_max = 0;
+    give_way_after(builder->raw.size);
     return LOAM_OK;
 }
 

@@ -7,6 +7,7 @@
 
 #include "base/check.h"
 #include "base/checksum.h"
+#include "base/give_way.h"
 #include "base/guard.h"
 #include "disk/table_reader_internal.h"
 
@@ -47,6 +48,7 @@ static int hash_check(const struct table_reader *reader, uint64_t hash, struct l
         rc = env_read_exact(reader->file, offset, bytes, step, err);
         if (rc == LOAM_OK) {
             checksum_stream_add(&stream, bytes, step);
+            give_way_after(step);
         }
     }
     if (rc == LOAM_OK && GUARD(FILE_HASH) && checksum_stream_value(&stream) != hash) {
@@ -212,7 +214,9 @@ static int rows_check(struct walk *walk, struct table_window *window, struct loa
         if (rc == LOAM_OK && walk->keeper != NULL) {
             walk->keeper->keep(walk->keeper->owner, i, block);
         }
+        size_t size = block->size;
         block_unref(block);
+        give_way_after(size);
         if (rc != LOAM_OK) {
             goto out;
         }

@@ -13,6 +13,7 @@
 
 #include "base/check.h"
 #include "base/coding.h"
+#include "base/give_way.h"
 #include "base/guard.h"
 #include "base/limits.h"
 #include "base/memory.h"
@@ -239,6 +240,7 @@ static int row_pass(struct pass *pass, const struct entry *entry, struct loam_er
         return row_write(pass, &hidden, err);
     }
     pass->rows_dropped++;
+    give_way_after(entry->key.size + entry->value.size);
     return LOAM_OK;
 }
 

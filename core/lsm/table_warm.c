@@ -7,6 +7,7 @@
  * one who has written the table reads it back anyway. A block that came so has no hot bit: when
  * room gets short it is the first to go.
  */
+#include "base/give_way.h"
 #include "lsm/table_internal.h"
 
 #define READ_AHEAD (1u << 20)
@@ -41,7 +42,9 @@ void table_warm(struct table *table)
             table_reader_block_ahead(reader, i, &window, READ_AHEAD, &block, NULL) != LOAM_OK) {
             break;
         }
+        size_t size = block->size;
         (void)table_install(table, i, block);
+        give_way_after(size);
     }
     table_window_deinit(&window);
 }

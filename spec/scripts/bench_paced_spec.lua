@@ -29,7 +29,7 @@ describe("bench_paced #plain", function()
     local other = shell.run(program, s.port, "4", "60", "1", "20")
 
     assert.equal(0, result.status, result.err)
-    assert.matches("^RESULT 200 %d+ 0 [%d.]+ [%d.]+ [%d.]+\n$", result.out)
+    assert.matches("^RESULT 200 %d+ 0 [%d.]+ [%d.]+ [%d.]+ [%d.]+\n$", result.out)
     assert.matches("^RESULT 60 %d+ 30 ", other.out) -- Half of those keys are absent.
   end)
 

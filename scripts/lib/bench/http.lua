@@ -16,7 +16,9 @@ local SYNC = "?durability=sync"
 -- A step is what one server does under one load. `peer` names the step that the ratios are of,
 -- `least` the ratio it is to reach, by rate and by processor time, or by processor time alone
 -- (`by_cpu`: a second worker shares its processor with the client). Steps with `half` send half of
--- the rate of the step named, evenly; `p99_most` is the latency they are to keep.
+-- the rate of the step named, evenly; `p99_most` is the latency they are to keep. `compacts`: while
+-- Loam compacts on the same processor. What nginx, which has but one thread, keeps of the same rate
+-- says what the machine and the client put into these latencies, and what a busy neighbour does.
 local STEPS = {
   { name = "GET", server = "loam", connections = 32, peer = "nginx", least = 1 },
   { name = "nginx", server = "nginx", connections = 32 },
@@ -37,8 +39,10 @@ local STEPS = {
   { name = "GET, two workers", server = "loam2", connections = 32, peer = "GET", least = 0.9,
     by_cpu = true },
   { name = "GET half load", server = "loam", half = "GET", p99_most = 1 },
+  { name = "nginx half load", server = "nginx", half = "GET" },
   { name = "GET half load, compaction", server = "loam", half = "GET", compacts = true,
     p99_most = 1 },
+  { name = "nginx half load, compaction", server = "nginx", half = "GET", compacts = true },
 }
 
 local function median(values)
@@ -60,18 +64,11 @@ local function fill(path, fillers)
   assert(db:close())
 end
 
--- Compacts again and again in the background; returns what ends that, and waits for the end of the
--- last one: the next step is not to pay for it.
-local function keep_compacting(server)
-  local once = ("curl -sf -X POST '%s/v1/admin/compact?wait=1' >/dev/null 2>&1"):format(
-    server:url())
-  local pipe = io.popen(("while %s; do :; done & echo $!"):format(once))
-  local pid = tonumber(pipe:read("*l"))
-  pipe:close()
-  return function()
-    driver.shell(("kill %d"):format(pid))
-    driver.shell(once)
-  end
+-- Waits for the end of the compaction that the client has asked for last: the next step is not to
+-- pay for it.
+local function end_compaction(server)
+  driver.shell(("curl -sf -X POST '%s/v1/admin/compact?wait=1' >/dev/null 2>&1"):format(
+    server:url()))
 end
 
 local function apply_load(step, given, before)
@@ -88,13 +85,13 @@ local function run_step(run, step, results)
   local given = { url = server:url(), port = server.port, dir = run.dir, pins = run.pins,
     seconds = run.seconds, connections = step.connections or PACED_CONNECTIONS,
     method = step.method, query = step.query, pipelined = step.pipelined, test = step.test,
-    program = run.paced, rate = step.half and results[step.half].rate / 2 }
-  local stop = step.compacts and keep_compacting(server)
+    program = run.paced, rate = step.half and results[step.half].rate / 2,
+    compact_port = step.compacts and run.servers.loam.port }
   local before = server:cpu_seconds()
   local is_done, result = pcall(apply_load, step, given,
     function() before = server:cpu_seconds() end)
-  if stop then
-    stop()
+  if step.compacts then
+    end_compaction(run.servers.loam)
   end
   if not is_done then
     error(step.name .. ": " .. tostring(result), 0)
@@ -116,7 +113,7 @@ local function run_round(run)
   return results
 end
 
-local FIELDS = { "rate", "p50_ms", "p99_ms" }
+local FIELDS = { "rate", "p50_ms", "p99_ms", "late_ms" }
 
 local function values_of(name, field, rounds)
   local values = {}
@@ -182,17 +179,21 @@ local function verdict(row)
     reached(is_by_rate, is_by_cpu)
 end
 
--- Processor time counts all threads of a server: under compaction also what that takes.
+local function milliseconds(value)
+  return value and ("%8.3f"):format(value) or ("%8s"):format("-")
+end
+
+-- Processor time counts all threads of a server: under compaction also what that takes. "late" is
+-- the p99 of what the client with a pace of its own has itself added to the latencies.
 local function print_rows(rows)
-  print(("%-27s %9s %8s %8s %8s %7s %8s  %-15s %-14s %s"):format("", "per s", "CPU us", "p50 ms",
-    "p99 ms", "ratio", "by CPU", "of", "goal", "reached"))
+  print(("%-27s %9s %8s %8s %8s %8s %7s %8s  %-15s %-14s %s"):format("", "per s", "CPU us",
+    "p50 ms", "p99 ms", "late ms", "ratio", "by CPU", "of", "goal", "reached"))
   for _, row in ipairs(rows) do
     row.goal, row.reached = verdict(row)
     local ratios = row.ratio and ("%7.2f %8.2f  %-15s"):format(row.ratio, row.cpu_ratio, row.peer)
       or ("%7s %8s  %-15s"):format("", "", "")
-    local p99 = row.p99_ms and ("%8.3f"):format(row.p99_ms) or ("%8s"):format("-")
-    print((("%-27s %9.0f %8.2f %8.3f %s %s %-14s %s"):format(row.name, row.rate, row.cpu_us,
-      row.p50_ms, p99, ratios, row.goal or "",
+    print((("%-27s %9.0f %8.2f %8.3f %s %s %s %-14s %s"):format(row.name, row.rate, row.cpu_us,
+      row.p50_ms, milliseconds(row.p99_ms), milliseconds(row.late_ms), ratios, row.goal or "",
       row.reached or ""):gsub("%s+$", "")))
   end
 end

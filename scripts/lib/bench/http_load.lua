@@ -82,17 +82,21 @@ function load.wrk(given)
 end
 
 --- Sends GETs evenly at a rate, whatever the server does; latencies count from when each request
---- was to be sent. given: program, port, connections, rate, seconds, pins. Returns as wrk().
+--- was to be sent. given: program, port, connections, rate, seconds, pins, compact_port of a Loam
+--- that compacts meanwhile. Returns as wrk(), and late_ms: the p99 of what of these is the client's
+--- own lateness.
 function load.paced(given)
-  local text = output_of({ given.program, given.port, given.connections,
-    ("%.0f"):format(math.max(1, given.rate)), given.seconds, load.KEYS }, given.pins)
-  local count, microseconds, errors, p50, p99 =
-    text:match("RESULT (%d+) (%d+) (%d+) ([%d.]+) ([%d.]+)")
+  local words = { given.program, given.port, given.connections,
+    ("%.0f"):format(math.max(1, given.rate)), given.seconds, load.KEYS }
+  words[#words + 1] = given.compact_port
+  local text = output_of(words, given.pins)
+  local count, microseconds, errors, p50, p99, late =
+    text:match("RESULT (%d+) (%d+) (%d+) ([%d.]+) ([%d.]+) [%d.]+ ([%d.]+)")
   if not count or tonumber(errors) > 0 then
     error("bench_paced failed: " .. (text:match("[^\n]*") or ""), 0)
   end
   return { count = tonumber(count), seconds = tonumber(microseconds) / 1e6,
-    p50_ms = tonumber(p50) / 1000, p99_ms = tonumber(p99) / 1000 }
+    p50_ms = tonumber(p50) / 1000, p99_ms = tonumber(p99) / 1000, late_ms = tonumber(late) / 1000 }
 end
 
 local function redis_once(given, count)

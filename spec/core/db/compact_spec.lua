@@ -1,8 +1,11 @@
 -- Compaction as the database sees it: moves, deletes that go, rows that stay for snapshots.
 local env = require "spec.support.env"
 local fault = require "spec.support.fault"
+local cdef = require "spec.support.cdef"
 local lib = require "spec.support.lib"
 local store = require "spec.support.db"
+
+cdef.load("base/give_way.h")
 
 local OPTIONS = { memtable_bytes = 65536, table_bytes = 65536, memory_bytes = 4 * 2 ^ 20,
   compression = 0 }
@@ -118,5 +121,37 @@ describe("db.compact", function()
       return count == tonumber(lib.loam_tables(db._p, nil, 0))
     end)
     assert(db:check())
+  end)
+
+  -- Tiers that are not full above a larger bottom: nothing is due.
+  local function make_runs(tiers)
+    local compactions = db:stats().compactions
+    for _, tier in ipairs(tiers) do
+      for _ = 1, tier.runs do
+        load(1, tier.rows, ("w"):rep(200))
+        assert(db:flush())
+      end
+    end
+    assert.equal(compactions, db:stats().compactions)
+  end
+
+  local function offers_of_compaction()
+    local before = lib.give_way_count()
+    assert(db:compact())
+    return tonumber(lib.give_way_count() - before)
+  end
+
+  it("gives way to others, unless so many runs wait that it is urgent", function()
+    db = nil
+    store.close_all()
+    db = assert(store.open(files._p, "/other", { memory_bytes = 64 * 2 ^ 20, compression = 0 }))
+    make_runs { { runs = 1, rows = 1000 }, { runs = 7, rows = 64 }, { runs = 7, rows = 8 },
+      { runs = 3, rows = 1 } }
+    local behind = offers_of_compaction()
+    make_runs { { runs = 7, rows = 64 } }
+    local in_time = offers_of_compaction()
+
+    assert.equal(0, behind)
+    assert.is_true(in_time >= 1, in_time)
   end)
 end)
