@@ -69,7 +69,8 @@ static void explain_run(struct explaining *explaining,
     int rc = LOAM_NOT_FOUND;
     if (table != NULL) {
         step.number = table_meta(table)->number;
-        rc = table_get(table, key, table_key_hash(key), UINT64_MAX, &entry, NULL, NULL);
+        struct lookup wanted = lookup_make(key, UINT64_MAX);
+        rc = table_get(table, &wanted, &entry, NULL, NULL);
     }
     add_step(explaining, &step, rc, &entry);
 }

@@ -60,8 +60,8 @@ static int lookup(struct loam_db *db,
         TRY(bucket_check(db, get_u32_be(key.data), err));
     }
     /* After the state, so that the state has every row up to it. */
-    uint64_t seq = snapshot_seq_or_newest(db, snapshot);
-    TRY(state_lookup(state, key, seq, out, pin, err));
+    struct lookup wanted = lookup_make(key, snapshot_seq_or_newest(db, snapshot));
+    TRY(state_lookup(state, &wanted, out, pin, err));
     bool is_hidden = out->kind != ENTRY_PUT ||
                      (out->expire_at_ms != 0 && entry_is_expired(out, db->env->wall_ms(db->env)));
     return is_hidden ? LOAM_NOT_FOUND : LOAM_OK;
@@ -268,9 +268,10 @@ static int mget_one(struct loam_db *db,
 {
     struct stored_key stored;
     TRY(stored_key_init(&stored, bucket, key->data, key->size, err));
+    struct lookup wanted = lookup_make(stored.slice, seq);
     struct entry entry;
     epoch_enter();
-    int rc = state_lookup(state, stored.slice, seq, &entry, NULL, err);
+    int rc = state_lookup(state, &wanted, &entry, NULL, err);
     if (rc == LOAM_OK &&
         (entry.kind != ENTRY_PUT || entry_is_expired(&entry, db->env->wall_ms(db->env)))) {
         rc = LOAM_NOT_FOUND;

@@ -57,7 +57,8 @@ static int load_now(struct resolving *r, struct loam_error *err)
 {
     r->has_now = overlay_find(&r->db->commit.overlay, r->entry.key, &r->now);
     if (!r->has_now) {
-        int rc = state_lookup(state_get(r->db), r->entry.key, SEQ_MAX, &r->now, NULL, err);
+        struct lookup wanted = lookup_make(r->entry.key, SEQ_MAX);
+        int rc = state_lookup(state_get(r->db), &wanted, &r->now, NULL, err);
         if (rc != LOAM_OK && rc != LOAM_NOT_FOUND) {
             return rc;
         }

@@ -108,7 +108,7 @@ static void stretch_limit_init(struct stretch_limit *limit, const struct iter_st
         limit->is_near = true;
         limit->suffix =
             slice_make(stretch->limit.data + prefix.size, stretch->limit.size - prefix.size);
-        limit->head = key_head(limit->suffix);
+        limit->head = key_prefix(stretch->limit, prefix.size);
     }
 }
 

@@ -118,21 +118,39 @@ bool state_is_newest(struct loam_db *db, const struct read_state *state, uint64_
     return state_get(db) == state;
 }
 
+/* Each place that is asked is a cache miss: all of them are on their way before the first is looked
+ * at. */
+static inline void
+look_ahead(const struct read_state *state, const struct lookup *wanted, struct version_ahead *out)
+{
+    memtable_prefetch(state->active, wanted->hash);
+    for (size_t i = 0; i < state->immutable_count; i++) {
+        memtable_prefetch(state->immutable[i], wanted->hash);
+    }
+    version_look_ahead(state->version, wanted, out);
+}
+
+static inline bool
+memtable_has(const struct memtable *memtable, const struct lookup *wanted, struct entry *out)
+{
+    return memtable_get(memtable, wanted->key, wanted->hash, wanted->seq, out);
+}
+
 int state_lookup(const struct read_state *state,
-                 struct slice key,
-                 uint64_t snapshot_seq,
+                 const struct lookup *wanted,
                  struct entry *out,
                  struct block **pin,
                  struct loam_error *err)
 {
-    uint64_t hash = table_key_hash(key);
-    if (memtable_get(state->active, key, hash, snapshot_seq, out)) {
+    struct version_ahead ahead;
+    look_ahead(state, wanted, &ahead);
+    if (memtable_has(state->active, wanted, out)) {
         return LOAM_OK;
     }
     for (size_t i = 0; i < state->immutable_count; i++) {
-        if (memtable_get(state->immutable[i], key, hash, snapshot_seq, out)) {
+        if (memtable_has(state->immutable[i], wanted, out)) {
             return LOAM_OK;
         }
     }
-    return version_get(state->version, key, hash, snapshot_seq, out, pin, err);
+    return version_get(state->version, wanted, &ahead, out, pin, err);
 }

@@ -53,10 +53,9 @@ struct read_state *state_get_at_newest(struct loam_db *db, uint64_t *seq);
 /* Whether `state`, referenced by the caller, is still the current one; *seq as above then. */
 bool state_is_newest(struct loam_db *db, const struct read_state *state, uint64_t *seq);
 
-/* Newest version of key with seq <= snapshot_seq; as table_get(): inside an epoch bracket. */
+/* The wanted version, wherever it is; as table_get(): inside an epoch bracket. */
 NODISCARD int state_lookup(const struct read_state *state,
-                           struct slice key,
-                           uint64_t snapshot_seq,
+                           const struct lookup *wanted,
                            struct entry *out,
                            struct block **pin,
                            struct loam_error *err);

@@ -202,43 +202,31 @@ uint32_t block_rows_before(const struct block *block, struct slice key, uint64_t
     size_t prefix_size = block->prefix.size;
     if (key.size >= prefix_size && memcmp(key.data, block->prefix.data, prefix_size) == 0) {
         struct slice suffix = slice_make(key.data + prefix_size, key.size - prefix_size);
-        if (row_cmp(block, block->row_count - 1, suffix, key_head(suffix), seq) < 0) {
+        uint64_t head = key_prefix(key, prefix_size);
+        if (row_cmp(block, block->row_count - 1, suffix, head, seq) < 0) {
             return block->row_count;
         }
     }
     return block_seek(block, key, seq);
 }
 
-/* Where a key lies that does not begin with the block's prefix: before (<0) or behind (>0) all
- * rows.
- */
-static inline int side_of(const struct block *block, struct slice key)
-{
-    size_t prefix_size = block->prefix.size;
-    size_t shared = key.size < prefix_size ? key.size : prefix_size;
-    int order = shared == 0 ? 0 : memcmp(key.data, block->prefix.data, shared);
-    return order == 0 && key.size < prefix_size ? -1 : order;
-}
-
 void block_aim(const struct block *block, struct slice key)
 {
-    size_t prefix_size = block->prefix.size;
-    if (side_of(block, key) == 0) {
+    if (key_side(key, block->prefix) == 0) {
         uint32_t low = 0;
         uint32_t high = 0;
-        key = slice_make(key.data + prefix_size, key.size - prefix_size);
-        samples_narrow(block, key_head(key), &low, &high);
+        samples_narrow(block, key_prefix(key, block->prefix.size), &low, &high);
     }
 }
 
 uint32_t block_seek(const struct block *block, struct slice key, uint64_t seq)
 {
-    int side = side_of(block, key);
+    int side = key_side(key, block->prefix);
     if (side != 0) {
         return side > 0 ? block->row_count : 0;
     }
+    uint64_t head = key_prefix(key, block->prefix.size);
     key = slice_make(key.data + block->prefix.size, key.size - block->prefix.size);
-    uint64_t head = key_head(key);
     uint32_t low = 0;
     uint32_t high = 0;
     samples_narrow(block, head, &low, &high);

@@ -344,23 +344,13 @@ is_at_or_before(const struct block_index *index, uint32_t i, struct slice key, u
     return order < 0 || (order == 0 && split_seq >= seq);
 }
 
-/* Where a key lies that does not begin with what all separators share: before (<0) or behind (>0)
- * them. */
-static inline int side_of(const struct block_index *index, struct slice key)
-{
-    size_t size = key.size < index->shared.size ? key.size : index->shared.size;
-    int order = size == 0 ? 0 : memcmp(key.data, index->shared.data, size);
-    return order == 0 && key.size < index->shared.size ? -1 : order;
-}
-
 uint32_t block_index_near(const struct block_index *index, struct slice key)
 {
-    int side = side_of(index, key);
+    int side = key_side(key, index->shared);
     if (index->count == 1 || side != 0) {
         return side > 0 ? index->count - 1 : 0;
     }
-    size_t shared = index->shared.size;
-    uint32_t at = eight_of(index, key_head(slice_make(key.data + shared, key.size - shared)));
+    uint32_t at = eight_of(index, key_prefix(key, index->shared.size));
     __builtin_prefetch(index->heads + at);
     return at;
 }
@@ -370,12 +360,12 @@ uint32_t block_index_find_near(const struct block_index *index,
                                struct slice key,
                                uint64_t seq)
 {
-    int side = side_of(index, key);
+    int side = key_side(key, index->shared);
     if (index->count == 1 || side != 0) {
         return side > 0 ? index->count - 1 : 0;
     }
+    uint64_t head = key_prefix(key, index->shared.size);
     key = slice_make(key.data + index->shared.size, key.size - index->shared.size);
-    uint64_t head = key_head(key);
     uint32_t low = heads_bound(index, near, head);
     uint32_t high = low;
     if (low < index->count && index->heads[low] == head) {

@@ -41,17 +41,41 @@ entry_position_cmp(struct slice a_key, uint64_t a_seq, struct slice b_key, uint6
     return order != 0 ? order : (a_seq < b_seq) - (a_seq > b_seq);
 }
 
-/* The first eight bytes as a big-endian number, shorter ones padded with zeros: different heads
- * order as the bytes do, equal heads decide nothing. */
+/* Eight bytes of a key from `skip` on as a big-endian number, zeros behind its end: different
+ * numbers order as the bytes do, equal ones decide nothing. */
+static inline uint64_t key_prefix(struct slice key, size_t skip)
+{
+    uint64_t word = 0;
+    if (key.size >= skip + sizeof(word)) {
+        memcpy(&word, key.data + skip, sizeof(word));
+        return be64toh(word);
+    }
+    if (key.size <= skip) {
+        return 0;
+    }
+    if (key.size >= sizeof(word)) {
+        /* The last eight bytes, and those before `skip` pushed out: a copy of a few bytes that is
+         * read back as a word would wait for them to reach the cache. */
+        memcpy(&word, key.data + key.size - sizeof(word), sizeof(word));
+        return be64toh(word) << (8 * (skip + sizeof(word) - key.size));
+    }
+    memcpy(&word, key.data + skip, key.size - skip);
+    return be64toh(word);
+}
+
+/* The first eight bytes. */
 static inline uint64_t key_head(struct slice key)
 {
-    uint64_t head = 0;
-    if (LIKELY(key.size >= sizeof(head))) {
-        memcpy(&head, key.data, sizeof(head));
-    } else if (key.size > 0) {
-        memcpy(&head, key.data, key.size);
-    }
-    return be64toh(head);
+    return key_prefix(key, 0);
+}
+
+/* Where a key lies that does not begin with `shared`: before (<0) or behind (>0) all that do. 0: it
+ * begins with it. */
+static inline int key_side(struct slice key, struct slice shared)
+{
+    size_t size = key.size < shared.size ? key.size : shared.size;
+    int order = size == 0 ? 0 : memcmp(key.data, shared.data, size);
+    return order == 0 && key.size < shared.size ? -1 : order;
 }
 
 /* Bytes that a and b share in front, at most `limit`. */

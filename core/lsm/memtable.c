@@ -12,40 +12,16 @@
 
 #include <inttypes.h>
 
-#include "base/arena.h"
 #include "base/check.h"
 #include "base/memory.h"
-#include "disk/table_reader.h"
-#include "lsm/memtable_ahead.h"
-#include "lsm/memtable_cursor.h"
-#include "lsm/memtable_hash.h"
-#include "lsm/memtable_index.h"
-#include "lsm/memtable_node.h"
+#include "lsm/memtable_impl.h"
 
-#define CHUNK_SIZE_MIN (16u << 10)
-#define CHUNK_SIZE_MAX (2u << 20)
-#define CHUNKS_PER_SIZE                                                                            \
-    4u                      /* Chunks grow while the memtable does, so that a small one is small.  \
-                             */
+#define CHUNK_SIZE_MIN   (16u << 10)
+#define CHUNK_SIZE_MAX   (2u << 20)
+#define CHUNKS_PER_SIZE  4u /* Chunks grow as the memtable does: a small one is small. */
 #define VERSION_STEP_MAX 8u /* Newer versions a get walks over before it asks the index. */
 
 _Static_assert(MEMTABLE_ABREAST == INDEX_ABREAST, "the index looks ahead for all of them");
-
-struct memtable {
-    /* Constant after new. */
-    uint64_t log_number;
-    struct memtable_node *head; /* Before all rows; holds none. */
-    struct memtable_hash hash;
-    struct memtable_index index;
-    _Atomic uint32_t refs;
-    /* Written by the writer, read by all; relaxed: they order nothing. */
-    _Atomic uint64_t count;
-    _Atomic uint64_t delete_count;
-    _Atomic uint64_t seq_max;
-    _Atomic size_t bytes;
-    struct arena arena; /* Writer only, as the next. */
-    struct ahead ahead;
-};
 
 static struct memtable_node *node_new(struct arena *arena, const struct entry *entry)
 {
@@ -70,22 +46,6 @@ static struct memtable_node *node_new(struct arena *arena, const struct entry *e
         memcpy(p + entry->key.size, entry->value.data, entry->value.size);
     }
     return node;
-}
-
-static void node_entry(const struct memtable_node *node, struct entry *out)
-{
-    uint64_t sizes = node->sizes;
-    struct slice key = node_key(node);
-    out->key = key;
-    out->value =
-        slice_make(key.data + key.size, (sizes >> NODE_KEY_BITS) & ((1u << NODE_VALUE_BITS) - 1));
-    out->seq = node_seq(node);
-    out->expire_at_ms = 0;
-    if ((node->tag & NODE_EXPIRY_BIT) != 0) {
-        memcpy(&out->expire_at_ms, node->bytes, sizeof(out->expire_at_ms));
-    }
-    out->content_type = (uint32_t)(sizes >> (NODE_KEY_BITS + NODE_VALUE_BITS));
-    out->kind = (uint32_t)(node->tag & (NODE_EXPIRY_BIT - 1));
 }
 
 struct memtable *memtable_new(uint64_t log_number)
@@ -266,35 +226,9 @@ int memtable_insert_abreast(struct memtable *memtable,
     return LOAM_OK;
 }
 
-/* The neighbours of a position, from a node near it on (NULL = the head): *before (the head when
- * there is none) and the node behind it, as they stood at one moment. */
-static const struct memtable_node *find_from(const struct memtable *memtable,
-                                             const struct memtable_node *node,
-                                             struct slice key,
-                                             uint64_t seq,
-                                             const struct memtable_node **before)
+void memtable_prefetch(const struct memtable *memtable, uint64_t hash)
 {
-    const struct memtable_node *head = memtable->head;
-    node = node == NULL ? head : node;
-    while (node != head && node_cmp(node, key, seq) >= 0) {
-        node = node_prev(node);
-    }
-    const struct memtable_node *next = node_next(node);
-    while (next != NULL && node_cmp(next, key, seq) < 0) {
-        node = next;
-        next = node_next(node);
-    }
-    *before = node;
-    return next;
-}
-
-static const struct memtable_node *find_place(const struct memtable *memtable,
-                                              struct slice key,
-                                              uint64_t seq,
-                                              const struct memtable_node **before)
-{
-    const struct memtable_node *hint = memtable_index_find(&memtable->index, key, seq);
-    return find_from(memtable, hint, key, seq, before);
+    memtable_hash_prefetch(&memtable->hash, hash);
 }
 
 bool memtable_get(const struct memtable *memtable,
@@ -310,7 +244,7 @@ bool memtable_get(const struct memtable *memtable,
     for (unsigned steps = 0; node_seq(node) > snapshot_seq; steps++) {
         const struct memtable_node *before = NULL;
         node = steps < VERSION_STEP_MAX ? node_next(node)
-                                        : find_place(memtable, key, snapshot_seq, &before);
+                                        : memtable_find_place(memtable, key, snapshot_seq, &before);
         if (node == NULL || !slice_equal(node_key(node), key)) {
             return false;
         }
@@ -342,105 +276,6 @@ uint64_t memtable_log_number(const struct memtable *memtable)
 uint64_t memtable_seq_max(const struct memtable *memtable)
 {
     return atomic_load_explicit(&memtable->seq_max, memory_order_relaxed);
-}
-
-static struct memtable_iter *self(struct iter *iter)
-{
-    return (struct memtable_iter *)iter; /* The first member. */
-}
-
-/* Stands on a node; NULL and the head are nowhere. */
-static void stand_on(struct memtable_iter *it, const struct memtable_node *node)
-{
-    it->iter.is_valid = node != NULL && node != it->memtable->head;
-    it->node = node;
-    if (it->iter.is_valid) {
-        node_entry(node, &it->iter.entry);
-    }
-}
-
-static void iter_do_first(struct iter *iter)
-{
-    struct memtable_iter *it = self(iter);
-    (void)memtable_cursor_seek(&it->cursor, &it->memtable->index, slice_make("", 0), SEQ_MAX);
-    stand_on(self(iter), node_next(self(iter)->memtable->head));
-}
-
-static void iter_do_last(struct iter *iter)
-{
-    const struct memtable *memtable = self(iter)->memtable;
-    const struct memtable_node *node = memtable_index_last(&memtable->index);
-    node = node == NULL ? memtable->head : node;
-    for (const struct memtable_node *next = node; next != NULL; next = node_next(node)) {
-        node = next;
-    }
-    stand_on(self(iter), node);
-}
-
-static void iter_do_seek(struct iter *iter, struct slice key, uint64_t seq)
-{
-    struct memtable_iter *it = self(iter);
-    const struct memtable_node *before = NULL;
-    /* From a version of the key to one behind it. */
-    it->cursor.is_near =
-        iter->is_valid && slice_equal(key, iter->entry.key) && seq < iter->entry.seq;
-    const struct memtable_node *hint =
-        memtable_cursor_seek(&it->cursor, &it->memtable->index, key, seq);
-    stand_on(it, find_from(it->memtable, hint, key, seq, &before));
-}
-
-static bool iter_do_aim(struct iter *iter, struct slice key, uint64_t seq, unsigned round)
-{
-    const struct memtable_index *index = &self(iter)->memtable->index;
-    return memtable_cursor_aim(&self(iter)->cursor, index, key, seq, round == 0);
-}
-
-static void iter_do_seek_before(struct iter *iter, struct slice key, uint64_t seq)
-{
-    const struct memtable_node *before = NULL;
-    (void)find_place(self(iter)->memtable, key, seq, &before);
-    stand_on(self(iter), before);
-}
-
-static void iter_do_next(struct iter *iter)
-{
-    PRE(iter->is_valid);
-    memtable_cursor_next(&self(iter)->cursor);
-    stand_on(self(iter), node_next(self(iter)->node));
-}
-
-static void iter_do_prev(struct iter *iter)
-{
-    PRE(iter->is_valid);
-    const struct memtable_node *node = self(iter)->node;
-    const struct memtable_node *before = node_prev(node);
-    /* Rows that came between since the link was made. */
-    for (const struct memtable_node *next = node_next(before); next != node;
-         next = node_next(before)) {
-        before = next;
-    }
-    stand_on(self(iter), before);
-}
-
-static void iter_do_free(struct iter *iter)
-{
-    iter->is_valid = false;
-}
-
-static const struct iter_ops memtable_iter_ops = {
-    .first = iter_do_first,
-    .last = iter_do_last,
-    .seek = iter_do_seek,
-    .seek_before = iter_do_seek_before,
-    .next = iter_do_next,
-    .prev = iter_do_prev,
-    .free = iter_do_free,
-    .aim = iter_do_aim,
-};
-
-void memtable_iter_init(struct memtable_iter *it, const struct memtable *memtable)
-{
-    *it = (struct memtable_iter){.iter = {.ops = &memtable_iter_ops}, .memtable = memtable};
 }
 
 /* One node and the link to its predecessor; what the index and the hash table say of it. */

@@ -40,6 +40,8 @@ NODISCARD int memtable_insert_abreast(struct memtable *memtable,
                                       const struct entry *entries,
                                       size_t count,
                                       struct loam_error *err);
+/* Starts to load what memtable_get() of this hash will look at first. */
+void memtable_prefetch(const struct memtable *memtable, uint64_t hash);
 /*
  * Finds the newest version of a key with seq <= snapshot_seq. hash = table_key_hash(key) (for an
  * implementation that wants it). Returns whether there is one - it may be a delete or expired. out

@@ -75,13 +75,12 @@ static uint32_t node_lower(const struct index_node *node, struct slice key, uint
     return low;
 }
 
-/* Where a key stands that does not share what all keys share: before (<0) or behind (>0) them. */
+/* The side of what all keys share on which a key lies: see key_side(). */
 static inline int edge_cmp(const struct memtable_index *index, struct slice key)
 {
     size_t shared = atomic_load_explicit(&index->shared, memory_order_relaxed);
     struct slice common = slice_make(node_key(index->reference).data, shared);
-    struct slice head = slice_make(key.data, key.size < shared ? key.size : shared);
-    return slice_cmp(head, common);
+    return key_side(key, common);
 }
 
 /* The place of a position in a node, by the side on which it lies of what all keys share. */
@@ -336,7 +335,7 @@ static size_t fence_shared(const struct memtable_index *index,
     if (low == NULL || high == NULL) {
         return atomic_load_explicit(&index->shared, memory_order_relaxed);
     }
-    return key_shared(node_key(low), node_key(high));
+    return shared_prefix_size(node_key(low), node_key(high), SIZE_MAX);
 }
 
 static void node_tighten(const struct memtable_index *index,
@@ -480,7 +479,7 @@ void memtable_index_add(struct memtable_index *index,
     size_t shared = atomic_load_explicit(&index->shared, memory_order_relaxed);
     struct slice common = slice_make(node_key(index->reference).data, shared);
     if (!slice_starts_with(key, common)) {
-        shrink_shared(index, key_shared(key, common));
+        shrink_shared(index, shared_prefix_size(key, common, SIZE_MAX));
     }
     if (count_of(place->leaf) < FANOUT) {
         node_insert(place->leaf, place->at, &item);

@@ -12,7 +12,6 @@
 #ifndef LOAM_LSM_MEMTABLE_NODE_H
 #define LOAM_LSM_MEMTABLE_NODE_H
 
-#include <endian.h>
 #include <stdatomic.h>
 
 #include "base/limits.h"
@@ -60,39 +59,6 @@ static inline struct memtable_node *node_next(const struct memtable_node *node)
 static inline struct memtable_node *node_prev(const struct memtable_node *node)
 {
     return atomic_load_explicit(&node->prev, memory_order_acquire);
-}
-
-/* How many first bytes two keys share. */
-static inline size_t key_shared(struct slice a, struct slice b)
-{
-    size_t limit = a.size < b.size ? a.size : b.size;
-    size_t shared = 0;
-    while (shared < limit && a.data[shared] == b.data[shared]) {
-        shared++;
-    }
-    return shared;
-}
-
-/* Eight bytes of a key from `skip` on as a number that orders as they do; zeros behind its end, so
- * that equal numbers decide nothing. */
-static inline uint64_t key_prefix(struct slice key, size_t skip)
-{
-    uint64_t word = 0;
-    if (key.size >= skip + sizeof(word)) {
-        memcpy(&word, key.data + skip, sizeof(word));
-        return be64toh(word);
-    }
-    if (key.size <= skip) {
-        return 0;
-    }
-    if (key.size >= sizeof(word)) {
-        /* The last eight bytes, and those before `skip` pushed out: a copy of a few bytes that is
-         * read back as a word would wait for them to reach the cache. */
-        memcpy(&word, key.data + key.size - sizeof(word), sizeof(word));
-        return be64toh(word) << (8 * (skip + sizeof(word) - key.size));
-    }
-    memcpy(&word, key.data + skip, key.size - skip);
-    return be64toh(word);
 }
 
 #endif

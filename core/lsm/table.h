@@ -61,16 +61,26 @@ void table_warm(struct table *table);
 /* Starts to load what table_get() of this hash will look at first. */
 void table_prefetch(const struct table *table, uint64_t hash);
 
+/* What a point read looks for. */
+struct lookup {
+    struct slice key;
+    uint64_t hash; /* table_key_hash(key) */
+    uint64_t seq;  /* The newest version of the key at or below it is wanted. */
+};
+
+static inline struct lookup lookup_make(struct slice key, uint64_t seq)
+{
+    return (struct lookup){.key = key, .hash = table_key_hash(key), .seq = seq};
+}
+
 /*
- * Newest version of key with seq <= snapshot_seq in this table. Returns LOAM_OK, NOT_FOUND, or
+ * The wanted version in this table. Returns LOAM_OK, NOT_FOUND, or
  * CORRUPT, IO, NO_MEMORY. Must be called inside an epoch bracket; *out points into a block and is
  * valid until the bracket ends (out->key is the caller's key). When pin is not NULL, *pin receives
  * the block with a reference of the caller (block_unref()), so that *out outlives the bracket.
  */
 NODISCARD int table_get(struct table *table,
-                        struct slice key,
-                        uint64_t hash,
-                        uint64_t snapshot_seq,
+                        const struct lookup *wanted,
                         struct entry *out,
                         struct block **pin,
                         struct loam_error *err);

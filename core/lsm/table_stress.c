@@ -55,9 +55,9 @@ static bool value_is_right(const struct entry *entry, uint32_t number)
 static bool get_is_right(struct table *table, uint32_t number)
 {
     char bytes[16];
-    struct slice key = key_make(bytes, number);
+    struct lookup wanted = lookup_make(key_make(bytes, number), UINT64_MAX);
     struct entry entry;
-    int rc = table_get(table, key, table_key_hash(key), UINT64_MAX, &entry, NULL, NULL);
+    int rc = table_get(table, &wanted, &entry, NULL, NULL);
     return number % 2 == 1 ? rc == LOAM_NOT_FOUND : rc == LOAM_OK && value_is_right(&entry, number);
 }
 

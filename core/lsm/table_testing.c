@@ -58,8 +58,9 @@ int testing_table_get(struct table *table,
                       struct block **pin,
                       struct loam_error *err)
 {
+    struct lookup wanted = lookup_make(key, snapshot_seq);
     epoch_enter();
-    int rc = table_get(table, key, table_key_hash(key), snapshot_seq, out, pin, err);
+    int rc = table_get(table, &wanted, out, pin, err);
     epoch_exit();
     return rc;
 }
@@ -82,14 +83,15 @@ int testing_version_add_run(struct testing_version *version, struct table **tabl
 {
     struct version *to = &version->version;
     struct run *runs = mem_realloc(to->runs, (to->run_count + 1) * sizeof(*runs));
-    struct table **copy = mem_zalloc(count, sizeof(struct table *));
+    struct table **copy = mem_zalloc(count, sizeof(struct table *) + 2 * sizeof(uint64_t));
     INV(runs != NULL && copy != NULL);
     for (size_t i = 0; i < count; i++) {
         copy[i] = tables[i];
         table_ref(copy[i]);
     }
     to->runs = runs;
-    runs[to->run_count++] = (struct run){.tables = copy, .table_count = count};
+    runs[to->run_count] = (struct run){.tables = copy, .table_count = count};
+    run_fence(&runs[to->run_count++], (uint64_t *)(copy + count));
     return LOAM_OK;
 }
 
@@ -100,8 +102,11 @@ int testing_version_get(struct testing_version *version,
                         struct block **pin,
                         struct loam_error *err)
 {
+    struct lookup wanted = lookup_make(key, snapshot_seq);
+    struct version_ahead ahead;
     epoch_enter();
-    int rc = version_get(&version->version, key, table_key_hash(key), snapshot_seq, out, pin, err);
+    version_look_ahead(&version->version, &wanted, &ahead);
+    int rc = version_get(&version->version, &wanted, &ahead, out, pin, err);
     epoch_exit();
     return rc;
 }

@@ -29,10 +29,11 @@ static size_t count_runs(const struct version_entry *sorted, size_t count)
     return runs;
 }
 
-/* Fills runs and their tables, whose memory stands behind them; takes the references. */
+/* Fills runs, tables and fences, whose memory stands behind one another; takes the references. */
 static void fill(struct version *version, const struct version_entry *sorted, size_t count)
 {
     struct table **tables = (struct table **)(version->runs + version->run_count);
+    uint64_t *fences = (uint64_t *)(tables + count);
     struct run *run = version->runs;
     for (size_t i = 0; i < count; i++) {
         if (i == 0 || sorted[i].run != sorted[i - 1].run) {
@@ -44,6 +45,10 @@ static void fill(struct version *version, const struct version_entry *sorted, si
         run->bytes += table_meta(sorted[i].table)->size;
     }
     POST(count == 0 || run == version->runs + version->run_count - 1);
+    for (size_t i = 0; i < version->run_count; i++) {
+        run_fence(&version->runs[i], fences);
+        fences += 2 * version->runs[i].table_count;
+    }
 }
 
 int version_new(const struct version_entry *entries,
@@ -60,7 +65,8 @@ int version_new(const struct version_entry *entries,
         qsort(sorted, count, sizeof(*sorted), cmp_entries);
     }
     size_t runs = count_runs(sorted, count);
-    size_t size = sizeof(struct version) + runs * sizeof(struct run) + count * sizeof(void *);
+    size_t size = sizeof(struct version) + runs * sizeof(struct run) +
+                  count * (sizeof(struct table *) + 2 * sizeof(uint64_t));
     struct version *version = mem_zalloc(1, size);
     if (version == NULL) {
         mem_free(sorted);

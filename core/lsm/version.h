@@ -19,6 +19,9 @@ struct run {
     struct table **tables; /* In key order. */
     size_t table_count;    /* At least 1. */
     uint64_t bytes;
+    struct slice shared;    /* What every key of the run begins with; in memory of a table. */
+    const uint64_t *fences; /* Two for each table: key_prefix() behind `shared` of its smallest and
+                               its largest key. */
 };
 /* ffi: end */
 
@@ -49,6 +52,8 @@ void version_ref(struct version *version);
 /* Releases tables and memory with the last reference. NULL is fine. */
 void version_unref(struct version *version);
 
+/* Sets shared and fences, for which there are two numbers a table in `memory`. */
+void run_fence(struct run *run, uint64_t *memory);
 /* The table of a run that may hold the key, or NULL. */
 struct table *run_find(const struct run *run, struct slice key);
 /* Index of the first table whose largest key is >= key; table_count when none. */
@@ -56,14 +61,23 @@ size_t run_seek(const struct run *run, struct slice key);
 
 /* ffi: end */
 
+/* What a read of one key looks at first, found before it is looked at. */
+#define VERSION_AHEAD 4u /* Runs; eight gained nothing more. */
+struct version_ahead {
+    struct table *tables[VERSION_AHEAD]; /* Of run i the one that may hold the key, or NULL, at i %
+                                            VERSION_AHEAD. Borrowed from the version. */
+};
+/* Sends for the point indexes that version_get() of this key will ask first. */
+void version_look_ahead(const struct version *version,
+                        const struct lookup *wanted,
+                        struct version_ahead *out);
 /*
- * Newest version of key with seq <= snapshot_seq in any run; as table_get(): inside an epoch
- * bracket.
+ * The wanted version in any run; as table_get(): inside an epoch bracket. ahead: of
+ * version_look_ahead(), used up.
  */
 NODISCARD int version_get(const struct version *version,
-                          struct slice key,
-                          uint64_t hash,
-                          uint64_t snapshot_seq,
+                          const struct lookup *wanted,
+                          struct version_ahead *ahead,
                           struct entry *out,
                           struct block **pin,
                           struct loam_error *err);

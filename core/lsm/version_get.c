@@ -9,9 +9,51 @@
 #include "base/check.h"
 #include "lsm/version.h"
 
-#define AHEAD 4u /* Runs; eight gained nothing more. */
+void run_fence(struct run *run, uint64_t *memory)
+{
+    struct slice first = table_meta(run->tables[0])->smallest;
+    struct slice last = table_meta(run->tables[run->table_count - 1])->largest;
+    run->shared = slice_make(first.data, shared_prefix_size(first, last, SIZE_MAX));
+    run->fences = memory;
+    for (size_t i = 0; i < run->table_count; i++) {
+        const struct table_meta *meta = table_meta(run->tables[i]);
+        memory[2 * i] = key_prefix(meta->smallest, run->shared.size);
+        memory[2 * i + 1] = key_prefix(meta->largest, run->shared.size);
+    }
+}
 
-size_t run_seek(const struct run *run, struct slice key)
+/* How many of `count` rising numbers are below `want`. The mask keeps the compiler from making a
+ * branch, of which one in two would be mispredicted. */
+static inline size_t below(const uint64_t *numbers, size_t count, uint64_t want)
+{
+    size_t base = 0;
+    while (count > 0) {
+        size_t half = (count + 1) / 2;
+        base += half & -(size_t)(numbers[base + half - 1] < want);
+        count -= half;
+    }
+    return base;
+}
+
+/* Asks the fences alone. Returns whether they know: *index is then what run_seek() says, *is_in
+ * whether that table may hold the key. */
+static inline bool fences_seek(const struct run *run, struct slice key, size_t *index, bool *is_in)
+{
+    int side = key_side(key, run->shared);
+    if (UNLIKELY(side != 0)) {
+        *index = side < 0 ? 0 : run->table_count;
+        *is_in = false;
+        return true;
+    }
+    uint64_t want = key_prefix(key, run->shared.size);
+    size_t at = below(run->fences, 2 * run->table_count, want);
+    *index = at / 2;
+    *is_in = at % 2 == 1;
+    return at == 2 * run->table_count || run->fences[at] != want;
+}
+
+/* Compares whole keys. */
+static NOINLINE size_t tables_seek(const struct run *run, struct slice key)
 {
     size_t low = 0;
     size_t high = run->table_count;
@@ -26,9 +68,21 @@ size_t run_seek(const struct run *run, struct slice key)
     return low;
 }
 
+size_t run_seek(const struct run *run, struct slice key)
+{
+    size_t index = 0;
+    bool is_in = false;
+    return LIKELY(fences_seek(run, key, &index, &is_in)) ? index : tables_seek(run, key);
+}
+
 struct table *run_find(const struct run *run, struct slice key)
 {
-    size_t index = run_seek(run, key);
+    size_t index = 0;
+    bool is_in = false;
+    if (LIKELY(fences_seek(run, key, &index, &is_in))) {
+        return is_in ? run->tables[index] : NULL;
+    }
+    index = tables_seek(run, key);
     if (index == run->table_count || slice_cmp(table_meta(run->tables[index])->smallest, key) > 0) {
         return NULL;
     }
@@ -37,38 +91,43 @@ struct table *run_find(const struct run *run, struct slice key)
 
 /* The table of run `index` that may hold the key; its point index is prefetched. */
 static struct table *
-candidate(const struct version *version, size_t index, struct slice key, uint64_t hash)
+candidate(const struct version *version, size_t index, const struct lookup *wanted)
 {
-    struct table *table = run_find(&version->runs[index], key);
+    struct table *table = run_find(&version->runs[index], wanted->key);
     if (table != NULL) {
-        table_prefetch(table, hash);
+        table_prefetch(table, wanted->hash);
     }
     return table;
 }
 
+void version_look_ahead(const struct version *version,
+                        const struct lookup *wanted,
+                        struct version_ahead *out)
+{
+    size_t count = version->run_count < VERSION_AHEAD ? version->run_count : VERSION_AHEAD;
+    for (size_t i = 0; i < count; i++) {
+        out->tables[i] = candidate(version, i, wanted);
+    }
+}
+
 int version_get(const struct version *version,
-                struct slice key,
-                uint64_t hash,
-                uint64_t snapshot_seq,
+                const struct lookup *wanted,
+                struct version_ahead *ahead,
                 struct entry *out,
                 struct block **pin,
                 struct loam_error *err)
 {
     size_t run_count = version->run_count;
-    struct table *tables[AHEAD]; /* Of run i: tables[i % AHEAD]. */
-    for (size_t i = 0; i < AHEAD && i < run_count; i++) {
-        tables[i] = candidate(version, i, key, hash);
-    }
     for (size_t i = 0; i < run_count; i++) {
-        struct table *table = tables[i % AHEAD];
+        struct table *table = ahead->tables[i % VERSION_AHEAD];
         if (table != NULL) {
-            int rc = table_get(table, key, hash, snapshot_seq, out, pin, err);
+            int rc = table_get(table, wanted, out, pin, err);
             if (rc != LOAM_NOT_FOUND) {
                 return rc;
             }
         }
-        if (i + AHEAD < run_count) {
-            tables[i % AHEAD] = candidate(version, i + AHEAD, key, hash);
+        if (i + VERSION_AHEAD < run_count) {
+            ahead->tables[i % VERSION_AHEAD] = candidate(version, i + VERSION_AHEAD, wanted);
         }
     }
     return LOAM_NOT_FOUND;

@@ -2,6 +2,7 @@
 local env = require "spec.support.env"
 local ffi = require "ffi"
 local lib = require "spec.support.lib"
+local seed = require "spec.support.seed"
 local versions = require "spec.support.versions"
 
 local dir, set, version
@@ -68,6 +69,46 @@ describe("lsm.version", function()
     assert.equal("7/2", look(0, "k"))
     assert.equal("0/3", look(0, "ka"))
     assert.equal("0/3", look(0, "z"))
+  end)
+
+  -- What compares whole keys, one after the other.
+  local function look_slowly(tables, key)
+    for index, fields in ipairs(tables) do
+      local number, _, smallest, largest = unpack(fields)
+      if key <= largest then
+        return ("%d/%d"):format(key >= smallest and number or 0, index - 1)
+      end
+    end
+    return ("0/%d"):format(#tables)
+  end
+
+  -- Bounds that differ late, by length alone, or by bytes that a number has for "nothing there".
+  it("finds it however alike the bounds of its tables are", function()
+    local random = seed.new()
+    for round = 1, 30 do
+      local front = random:bytes(random:int(0, 12), "ab")
+      local bounds, seen = {}, {}
+      for _ = 1, random:int(2, 40) do
+        local key = front .. random:bytes(random:int(0, 12), "\0\1a\255")
+        bounds[#bounds + 1] = not seen[key] and key or nil
+        seen[key] = true
+      end
+      table.sort(bounds)
+      local tables = {}
+      for at = 1, #bounds - 1, 2 do
+        tables[#tables + 1] = { 1000 * round + at, round, bounds[at], bounds[at + 1] }
+      end
+      if #tables > 0 then
+        build(tables)
+        for _ = 1, 200 do
+          local near = bounds[random:int(1, #bounds)]
+          local key = near:sub(1, random:int(0, #near)) .. random:bytes(random:int(0, 2), "\0a\255")
+          assert.equal(look_slowly(tables, key), look(0, key))
+        end
+        versions.release(version)
+        version = nil
+      end
+    end
   end)
 
   it("outlives its set's change and its neighbours", function()
