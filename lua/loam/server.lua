@@ -19,6 +19,7 @@ local SIGHUP, SIGINT, SIGTERM = 1, 2, 15
 local EXIT_FAILURE, EXIT_USAGE = 1, 2
 local WATCH_MS = 500
 local END_GRACE_MS = 3000 -- Beyond the drain: commits on their way, and the workers' own end.
+local START_GRACE_MS = 30000 -- Workers that are still loading their code when the start fails.
 
 local err = ffi.new("loam_error")
 
@@ -45,8 +46,9 @@ function server.engine_options(values)
   return filled
 end
 
+-- Messages of Lua's loader have several lines.
 local function fail(message)
-  io.stderr:write("loam: ", message, "\n")
+  io.stderr:write("loam: ", (message:gsub("%s*\n%s*", " ")), "\n")
   return EXIT_FAILURE
 end
 
@@ -213,8 +215,10 @@ end
 -- A handler that never returns keeps its worker from ending, and the store from being closed: it
 -- may be in the middle of a call. What was acknowledged goes to the disk, then the process ends.
 local function abandon(self, running)
-  log.error(running, "of", self.worker_count, "workers do not end: a handler or timer of app.lua "
-    .. "does not return. The process ends without them")
+  local what = self.is_serving and "a handler or timer of app.lua does not return"
+    or "they do not come to the end of their start"
+  log.error(running, "of", self.worker_count, "workers do not end: " .. what
+    .. ". The process ends without them")
   if C.loam_sync(self.db, err) ~= 0 then
     log.error("syncing the store: " .. last_error())
   end
@@ -227,7 +231,8 @@ local function stop(self, exit_code)
   if self.host then
     local deadline_ms = exit_code == 0 and self.values.stop_deadline_ms or 0
     C.host_stop(self.host, deadline_ms)
-    local running = C.host_end_wait(self.host, deadline_ms + END_GRACE_MS)
+    local grace_ms = self.is_serving and END_GRACE_MS or START_GRACE_MS
+    local running = C.host_end_wait(self.host, deadline_ms + grace_ms)
     if running > 0 then
       abandon(self, running)
     end
@@ -339,8 +344,8 @@ function server.run(config, app_path)
   end
   message = start(self, config)
   if message then
-    stop(self, EXIT_FAILURE)
-    return fail(message)
+    fail(message)
+    return stop(self, EXIT_FAILURE)
   end
   if not parsed.is_loopback and values.tokens == "" then
     log.warn("everyone who reaches " .. parsed.text .. " can read and write: --insecure was given")

@@ -347,15 +347,23 @@ local function serve(worker)
   end
 end
 
+-- Also after a failure, at whichever step: the store cannot be closed while the queue is open.
+local function close(worker)
+  if worker.commits then
+    C.http_fd_remove(worker.http, worker.commits:fd())
+    worker.commits:close()
+  end
+  guards.close(worker)
+end
+
 --- Called by core/host/workers.c.
 return function(pointer)
   local worker = open(ffi.cast("struct host_worker *", pointer))
-  connect(worker)
-  local is_ok, problem = pcall(serve, worker)
-  -- Also after a failure: the store cannot be closed while the queue is open.
-  C.http_fd_remove(worker.http, worker.commits:fd())
-  worker.commits:close()
-  guards.close(worker)
+  local is_ok, problem = pcall(function()
+    connect(worker)
+    serve(worker)
+  end)
+  close(worker)
   if not is_ok then
     error(problem, 0)
   end
