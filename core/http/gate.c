@@ -59,9 +59,12 @@ static uint32_t bucket_of(const struct http_gate *gate, const uint8_t address[16
     return (uint32_t)(hash >> 32) & gate->mask;
 }
 
-struct http_gate *
-http_gate_new(uint32_t connections_max, uint32_t per_ip_max, struct loam_error *err)
+int http_gate_new(uint32_t connections_max,
+                  uint32_t per_ip_max,
+                  struct http_gate **out,
+                  struct loam_error *err)
 {
+    int rc = LOAM_OK;
     uint32_t count = 64;
     while (count < connections_max && count < (1u << 20)) {
         count *= 2;
@@ -70,11 +73,11 @@ http_gate_new(uint32_t connections_max, uint32_t per_ip_max, struct loam_error *
     struct http_peer **buckets = mem_zalloc(count, sizeof(struct http_peer *));
     uint64_t seed = 0;
     if (gate == NULL || buckets == NULL) {
-        (void)mem_fail(err, count * sizeof(struct http_peer *));
+        rc = mem_fail(err, count * sizeof(struct http_peer *));
         goto failed;
     }
     if (getrandom(&seed, sizeof(seed), 0) != sizeof(seed)) {
-        (void)fail(err, LOAM_IO, "no random bytes for a hash seed");
+        rc = fail(err, LOAM_IO, "no random bytes for a hash seed");
         goto failed;
     }
     gate->connections_max = connections_max;
@@ -84,11 +87,12 @@ http_gate_new(uint32_t connections_max, uint32_t per_ip_max, struct loam_error *
     gate->buckets = buckets;
     mutex_init(&gate->mu);
     atomic_init(&gate->refs, 1);
-    return gate;
+    *out = gate;
+    return LOAM_OK;
 failed:
     mem_free(gate);
     mem_free(buckets);
-    return NULL;
+    return rc;
 }
 
 struct http_gate *http_gate_ref(struct http_gate *gate)

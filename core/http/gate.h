@@ -14,6 +14,7 @@
 #include <stdint.h>
 #include <sys/socket.h>
 
+#include "base/attrs.h"
 #include "loam.h"
 
 /* Connections over a Unix socket that are let in beyond the cap: whoever administers the server has
@@ -25,9 +26,11 @@ enum { HTTP_GATE_ENTERED, HTTP_GATE_FULL, HTTP_GATE_PEER_FULL };
 struct http_gate;
 struct http_peer; /* Connections of one address. */
 
-/* Returns a gate with one user, or NULL: without memory or random bytes, and err says which. */
-struct http_gate *
-http_gate_new(uint32_t connections_max, uint32_t per_ip_max, struct loam_error *err);
+/* Makes a gate with one user. Errors: NO_MEMORY; IO, the system gives no random bytes. */
+NODISCARD int http_gate_new(uint32_t connections_max,
+                            uint32_t per_ip_max,
+                            struct http_gate **out,
+                            struct loam_error *err);
 struct http_gate *http_gate_ref(struct http_gate *gate);
 /* NULL is fine. */
 void http_gate_unref(struct http_gate *gate);

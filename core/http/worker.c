@@ -365,12 +365,11 @@ static int open_worker(struct http_worker *worker,
     http_worker_refresh_time(worker);
     wheel_init(&worker->wheel, worker->now_ns);
     http_pool_init(&worker->pool, worker->limits.headers_count_max);
-    worker->gate = options->gate_of == NULL
-                       ? http_gate_new(worker->limits.connections_max,
-                                       worker->limits.connections_per_ip_max, err)
-                       : http_gate_ref(options->gate_of->gate);
-    if (worker->gate == NULL) {
-        return LOAM_NO_MEMORY;
+    if (options->gate_of != NULL) {
+        worker->gate = http_gate_ref(options->gate_of->gate);
+    } else {
+        TRY(http_gate_new(worker->limits.connections_max, worker->limits.connections_per_ip_max,
+                          &worker->gate, err));
     }
     TRY(open_base(worker, err));
     if (!queue_grow(worker)) {
