@@ -219,8 +219,9 @@ block_row_has_key(const struct block *block, const struct block_row *row, struct
 struct block_builder;
 struct block_builder *block_builder_new(void);
 void block_builder_free(struct block_builder *builder);
-/* Errors: INVALID out of order, of a reserved kind or above a limit; NO_MEMORY. The builder is then
- * as before. */
+enum { BLOCK_LENT_MIN = 1 << 20 }; /* A value of so many bytes is not copied before finish. */
+/* A large value must stay where it is until finish. Errors: INVALID out of order, of a reserved
+ * kind or above a limit; NO_MEMORY. The builder is then as before. */
 int block_builder_add(struct block_builder *builder,
                       const struct entry *entry,
                       struct loam_error *err);

@@ -11,10 +11,11 @@
 #include "base/limits.h"
 #include "disk/block.h"
 
-#define KEPT_BYTES_MAX (1u << 20) /* A larger buffer, of a huge row, is given back. */
+#define KEPT_BYTES_MAX (1u << 20) /* A larger buffer, of many rows, is given back. */
 
 struct pending_row {
-    size_t offset; /* Of the key in bytes; the value follows. */
+    size_t offset;    /* Of the key in bytes; the value follows, unless it is lent. */
+    const char *lent; /* A large value where the caller has it, or NULL. */
     uint64_t seq;
     uint64_t expire_at_ms;
     uint32_t key_size;
@@ -24,7 +25,7 @@ struct pending_row {
 };
 
 struct block_builder {
-    struct loam_buffer bytes; /* Keys and values. */
+    struct loam_buffer bytes; /* Keys, and values that are not lent. */
     struct loam_buffer rows;  /* struct pending_row */
     uint32_t count;
     size_t key_bytes;   /* Of all keys. */
@@ -164,11 +165,14 @@ int block_builder_add(struct block_builder *builder,
 {
     TRY(entry_check(entry, err));
     TRY(order_check(builder, entry, err));
-    TRY(buf_reserve(&builder->bytes, entry->key.size + entry->value.size, err));
+    bool is_lent = entry->value.size >= BLOCK_LENT_MIN;
+    size_t copied = entry->key.size + (is_lent ? 0 : entry->value.size);
+    TRY(buf_reserve(&builder->bytes, copied, err));
     TRY(buf_reserve(&builder->rows, sizeof(struct pending_row), err));
     struct pending_row *row = rows_of(builder) + builder->count;
     *row = (struct pending_row){
         .offset = builder->bytes.size,
+        .lent = is_lent ? entry->value.data : NULL,
         .seq = entry->seq,
         .expire_at_ms = entry->expire_at_ms,
         .key_size = (uint32_t)entry->key.size,
@@ -178,10 +182,10 @@ int block_builder_add(struct block_builder *builder,
     };
     char *to = builder->bytes.data + builder->bytes.size;
     memcpy(to, entry->key.data, entry->key.size);
-    if (entry->value.size > 0) {
+    if (copied > entry->key.size) {
         memcpy(to + entry->key.size, entry->value.data, entry->value.size);
     }
-    builder->bytes.size += entry->key.size + entry->value.size;
+    builder->bytes.size += copied;
     builder->rows.size += sizeof(*row);
     if (builder->count == 0) {
         builder->prefix_size = entry->key.size;
@@ -235,7 +239,13 @@ static char *row_put(const struct block_builder *builder,
         put_u16(p, row->content_type);
         p += 2;
     }
-    memcpy(p, builder->bytes.data + row->offset + builder->prefix_size, suffix + row->value_size);
+    const char *rest = builder->bytes.data + row->offset + builder->prefix_size;
+    if (row->lent == NULL) {
+        memcpy(p, rest, suffix + row->value_size);
+    } else {
+        memcpy(p, rest, suffix);
+        memcpy(p + suffix, row->lent, row->value_size);
+    }
     return p + suffix + row->value_size;
 }
 

@@ -323,7 +323,10 @@ int table_builder_add(struct table_builder *builder,
         TRY(order_check(builder, entry, err));
     }
     TRY(block_builder_add(builder->block, entry, err));
-    return spend(builder, row_note(builder, entry, err));
+    TRY(spend(builder, row_note(builder, entry, err)));
+    /* A large value ends its block: it may be gone by the next row. */
+    return entry->value.size < BLOCK_LENT_MIN ? LOAM_OK
+                                              : spend(builder, block_finish(builder, err));
 }
 
 uint64_t table_builder_size_estimate(const struct table_builder *builder)

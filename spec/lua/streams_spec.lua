@@ -41,6 +41,25 @@ describe("large values and streams", function()
     assert.is_true(answer.body == ("0123456789abcdef"):rep(size / 16))
   end)
 
+  it("of 64 MiB are in memory twice while they are committed and flushed", function()
+    local s = start { flags = "--memory-bytes 32MiB" }
+    s:request("GET", KEY)
+    local function peak_mib()
+      local file = assert(io.open(("/proc/%d/status"):format(s.pid)))
+      local kib = tonumber(file:read("*a"):match("VmHWM:%s*(%d+) kB"))
+      file:close()
+      return kib / 1024
+    end
+
+    put(s, 64 * MIB)
+    local committed = peak_mib()
+    assert.equal(200, s:request("POST", "/v1/admin/flush").status)
+
+    print(("PUT of 64 MiB: peak %d MiB, %d MiB with its flush"):format(committed, peak_mib()))
+    assert.is_true(not is_plain or committed < 170)
+    assert.is_true(not is_plain or peak_mib() < 170)
+  end)
+
   it("become no Lua strings, also on the general way", function()
     -- The collector is off, so what a request makes can be counted. An access log has all requests
     -- take the general way.
