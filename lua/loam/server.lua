@@ -84,14 +84,12 @@ local function http_options(values, worker_count)
       filled.limits[option.name] = values[option.name]
     end
   end
-  -- The limit of the server is shared out; the limit per address holds in each worker, because the
-  -- kernel spreads one client's connections over all of them.
   filled.limits.buffers_bytes_max = buffers_bytes(values, worker_count)
-  filled.limits.connections_max = math.ceil(values.connections_max / worker_count)
   return filled
 end
 
--- Opens the listeners; the first one decides the port of the others.
+-- Opens the listeners; the first one decides the port of the others, and counts the connections of
+-- all: the kernel spreads those of one client over all workers.
 local function open_listeners(self)
   local filled = http_options(self.values, self.worker_count)
   filled.tls = self.tls
@@ -108,6 +106,7 @@ local function open_listeners(self)
       return "out of memory"
     end
     self.admin_http = self.admin_http or out[0]
+    filled.gate_of = self.admin_http
     if not self.port then
       self.port = C.http_worker_port(out[0])
       text = self.address.is_unix and text or ("%s:%d"):format(self.address.host, self.port)

@@ -75,6 +75,25 @@ describe("a stop under load", function()
     end)
   end
 
+  -- The kernel spreads connections over the workers as it likes: a limit is one for all of them.
+  for _, limit in ipairs { "connections-per-ip-max", "connections-max" } do
+    it("has " .. limit .. " once, however many workers there are", function()
+      local s = server.start { workers = 3, flags = "--" .. limit .. " 8" }
+      local connections, counts = {}, { [200] = 0, [503] = 0 }
+      for at = 1, 20 do
+        connections[at] = s:connect()
+        connections[at]:send(server.request_text("GET", "/livez"))
+        local status = server.read_answer(connections[at]).status
+        counts[status] = counts[status] + 1
+      end
+
+      assert.same({ [200] = 8, [503] = 12 }, counts)
+      for _, connection in ipairs(connections) do
+        connection:close()
+      end
+    end)
+  end
+
   it("follows on one that refuses what is too much, with Retry-After", function()
     local s = server.start { flags = "--connections-per-ip-max 2" }
     local first, second = s:connect(), s:connect()
