@@ -24,6 +24,12 @@ enum { ACCEPTS_PER_EVENT = 64, ACCEPT_PAUSE_MS = 100, NOTSENT_BYTES_MAX = 128 * 
 
 /* ---- Accepting ---- */
 
+static void resume_later(struct http_worker *worker)
+{
+    struct timeval delay = {.tv_usec = (suseconds_t)ACCEPT_PAUSE_MS * 1000};
+    (void)event_add(&worker->accept_resume, &delay);
+}
+
 static void pause_accept(struct http_worker *worker)
 {
     worker->counters.refused_descriptors++;
@@ -34,17 +40,21 @@ static void pause_accept(struct http_worker *worker)
             listener->is_paused = true;
         }
     }
-    struct timeval delay = {.tv_usec = (suseconds_t)ACCEPT_PAUSE_MS * 1000};
-    (void)event_add(&worker->accept_resume, &delay);
+    resume_later(worker);
 }
 
 void http_listeners_resume(struct http_worker *worker)
 {
+    bool is_any_paused = false;
     for (int i = 0; i < worker->listener_count; i++) {
         struct http_listener *listener = &worker->listeners[i];
         if (listener->fd >= 0 && listener->is_paused) {
             listener->is_paused = event_add(&listener->event, NULL) != 0;
+            is_any_paused = is_any_paused || listener->is_paused;
         }
+    }
+    if (is_any_paused) {
+        resume_later(worker); /* The kernel may have had no memory for it. */
     }
 }
 
