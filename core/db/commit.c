@@ -34,8 +34,40 @@ int ticket_init(struct ticket *ticket,
     return LOAM_OK;
 }
 
+static uint64_t ticket_ops(const struct ticket *ticket)
+{
+    return ticket->batch == NULL ? 0 : ticket->batch->count;
+}
+
+/* Whether it must not be held up for a sync. */
+static bool is_hasty(const struct ticket *ticket)
+{
+    return ticket->durability != LOAM_SYNC || ticket->batch == NULL;
+}
+
+/* A ticket has come into the queue. */
+static void count_in(struct commit *commit, const struct ticket *ticket) REQUIRES(commit->mu)
+{
+    struct gather *gather = &commit->gather;
+    gather->queued += ticket_ops(ticket);
+    gather->hasty += is_hasty(ticket);
+    if (commit->gather_target != 0 &&
+        (gather->hasty > 0 || gather->queued >= commit->gather_target)) {
+        cond_signal(&commit->gathered);
+    }
+}
+
+static void count_out(struct commit *commit, const struct ticket *ticket) REQUIRES(commit->mu)
+{
+    struct gather *gather = &commit->gather;
+    INV(gather->queued >= ticket_ops(ticket) && gather->hasty >= is_hasty(ticket));
+    gather->queued -= ticket_ops(ticket);
+    gather->hasty -= is_hasty(ticket);
+}
+
 static void enqueue(struct commit *commit, struct ticket *ticket) REQUIRES(commit->mu)
 {
+    count_in(commit, ticket);
     ticket->next = NULL;
     if (commit->tail == NULL) {
         commit->head = ticket;
@@ -101,6 +133,7 @@ static void expire(struct commit *commit) REQUIRES(commit->mu)
         *(before == NULL ? &commit->head : &before->next) = next;
         commit->tail = commit->tail == ticket ? before : commit->tail;
         commit->deadline_count--;
+        count_out(commit, ticket);
         stall(commit, ticket, now);
     }
 }
@@ -133,9 +166,28 @@ static struct ticket *cut_group(struct commit *commit) REQUIRES(commit->mu)
     for (struct ticket *ticket = first; ticket != NULL; ticket = ticket->next) {
         commit->deadline_count -= ticket->deadline_ns != 0;
         ticket->is_taken = true;
+        count_out(commit, ticket);
     }
     commit->group_began_ns = commit->deadline_count > 0 ? monotonic_ns() : 0;
     return first;
+}
+
+/* Waits for those who are about to come, if that pays: see gather.h. The queue may change. */
+static void gather(struct commit *commit) REQUIRES(commit->mu)
+{
+    uint64_t target = gather_target(&commit->gather);
+    if (target == 0 || commit->is_stopping) {
+        return;
+    }
+    uint64_t until_ns = monotonic_ns() + gather_span_ns(&commit->gather, target);
+    bool is_in_time = true;
+    commit->gather_target = target;
+    while (is_in_time && commit->gather.queued < target && commit->gather.hasty == 0 &&
+           !commit->is_stopping) {
+        is_in_time = cond_wait_until(&commit->gathered, &commit->mu, until_ns);
+    }
+    commit->gather_target = 0;
+    gather_note_wait(&commit->gather, target);
 }
 
 /* Every member has its outcome by now; wakes them. A blocking ticket is gone as soon as the lock
@@ -176,12 +228,19 @@ static void lead(struct loam_db *db, const struct ticket *own) NO_THREAD_CHECK
     struct commit *commit = &db->commit;
     INV(commit->has_leader);
     while (commit->head != NULL && (own == NULL || !own->is_done)) {
+        gather(commit);
+        if (commit->head == NULL) {
+            break; /* All have expired meanwhile. */
+        }
+        uint64_t queued = commit->gather.queued;
         struct ticket *first = cut_group(commit);
+        uint64_t ops = queued - commit->gather.queued;
         mutex_unlock(&commit->mu);
         group_process(db, first);
         mutex_lock(&commit->mu);
         wake_group(first);
         expire(commit);
+        gather_note_group(&commit->gather, ops);
         commit->turn++;
         if (UNLIKELY(commit->has_settler)) {
             cond_signal(&commit->settled);
@@ -350,5 +409,6 @@ void commit_stop(struct loam_db *db)
     mutex_lock(&db->commit.mu);
     db->commit.is_stopping = true;
     cond_signal(&db->commit.thread_wake);
+    cond_signal(&db->commit.gathered);
     mutex_unlock(&db->commit.mu);
 }

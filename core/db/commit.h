@@ -19,6 +19,7 @@
 
 #include "base/thread.h"
 #include "db/batch.h"
+#include "db/gather.h"
 #include "db/overlay.h"
 #include "disk/wal_writer.h"
 #include "lsm/memtable.h"
@@ -67,6 +68,9 @@ struct commit {
         PROTECTED_BY(mu); /* Of the group at the disk, or a bit later; 0 = not known. */
     uint64_t
         sync_due_ns PROTECTED_BY(mu); /* When un-synced interval writes must be synced; 0 = none. */
+    struct gather gather PROTECTED_BY(mu);   /* But has_synced and sync_ns: the leader's. */
+    uint64_t gather_target PROTECTED_BY(mu); /* What a leader waits for; 0 = none does. */
+    struct loam_cond gathered PROTECTED_BY(mu);
     uint64_t probe_due_ns PROTECTED_BY(mu); /* When a log that failed is tried again; 0 = never. */
 
     /* Leader only (or open and close, when nobody else is there). */

@@ -292,7 +292,9 @@ static int sync_log(struct loam_db *db, struct loam_error *err)
     }
     uint64_t start = monotonic_ns();
     TRY(wal_writer_sync(wal, err));
-    histogram_add(&db->histograms[LOAM_HISTOGRAM_SYNC], monotonic_ns() - start);
+    uint64_t span = monotonic_ns() - start;
+    histogram_add(&db->histograms[LOAM_HISTOGRAM_SYNC], span);
+    gather_note_sync(&db->commit.gather, span);
     db_count_owned(&db->counters.syncs, 1);
     return LOAM_OK;
 }

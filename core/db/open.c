@@ -170,6 +170,7 @@ handle_new(struct env *env, const char *path, const struct loam_options *options
     mutex_init(&db->commit.mu);
     cond_init(&db->commit.thread_wake);
     cond_init(&db->commit.settled);
+    cond_init(&db->commit.gathered);
     cond_init(&db->flush_wake);
     cond_init(&db->compact_wake);
     cond_init(&db->progress);
@@ -209,6 +210,7 @@ static int handle_free(struct loam_db *db, struct loam_error *err)
     cond_deinit(&db->progress);
     cond_deinit(&db->compact_wake);
     cond_deinit(&db->flush_wake);
+    cond_deinit(&db->commit.gathered);
     cond_deinit(&db->commit.settled);
     cond_deinit(&db->commit.thread_wake);
     mutex_deinit(&db->commit.mu);
