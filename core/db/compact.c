@@ -27,9 +27,7 @@ struct compacting {
     uint64_t job; /* Of a full compaction, or 0. */
     uint64_t bytes_in;
     uint64_t started_ns;
-    uint64_t reported;   /* bytes_written at the last on_progress call. */
-    struct table **made; /* The new tables, referenced. */
-    size_t made_count;
+    uint64_t reported; /* bytes_written at the last on_progress call. */
 };
 
 static bool is_busy(const struct loam_db *db, uint64_t order)
@@ -247,7 +245,6 @@ static int rewrite(struct compacting *work, struct loam_error *err)
         db_count(&db->counters.compaction_written_bytes, job.bytes_written);
         histogram_add(&db->histograms[LOAM_HISTOGRAM_COMPACTION],
                       monotonic_ns() - work->started_ns);
-        work->made = compaction_job_take_made(&job, &work->made_count);
     }
     compaction_job_deinit(&job);
     mem_free(snapshots);
@@ -316,20 +313,24 @@ static void compact_one(struct compacting *work) NO_THREAD_CHECK
     }
 }
 
-/* While a merge ran, the tables that it replaced held room that the new ones could not have. */
-static void warm(struct compacting *work)
+/* While a merge ran, the tables that it replaced held room that new ones could not have: its own
+ * and those of flushes. */
+static void warm(struct loam_db *db)
 {
-    struct loam_db *db = work->db;
-    for (size_t i = 0; i < work->made_count; i++) {
-        mutex_lock(&db->mu);
-        bool is_closing = db->is_closing;
-        mutex_unlock(&db->mu);
-        if (!is_closing && work->made[i] != NULL) {
-            table_warm(work->made[i]);
+    struct version *version = version_set_current(db->versions);
+    bool is_closing = false;
+    for (size_t i = 0; i < version->run_count && !is_closing; i++) {
+        const struct run *run = &version->runs[i];
+        for (size_t t = 0; t < run->table_count && !is_closing; t++) {
+            if (table_is_cold(run->tables[t])) {
+                table_warm(run->tables[t]);
+                mutex_lock(&db->mu);
+                is_closing = db->is_closing;
+                mutex_unlock(&db->mu);
+            }
         }
-        table_unref(work->made[i]);
     }
-    mem_free(work->made);
+    version_unref(version);
 }
 
 /* After a failed manifest write nothing is compacted any more: whoever waits for a job must hear
@@ -358,7 +359,7 @@ void *compaction_thread_run(void *argument)
         }
         mutex_unlock(&db->mu);
         background_collect(db);
-        warm(&work);
+        warm(db);
         mutex_lock(&db->mu);
     }
     mutex_unlock(&db->mu);

@@ -284,22 +284,12 @@ int compaction_run(struct compaction_job *job, struct loam_error *err)
     return rc;
 }
 
-struct table **compaction_job_take_made(struct compaction_job *job, size_t *count)
-{
-    struct table **made = job->made;
-    *count = job->output_count;
-    job->made = NULL;
-    return made;
-}
-
 void compaction_job_deinit(struct compaction_job *job)
 {
     for (size_t i = 0; i < job->output_count; i++) {
         /* One piece of memory holds both keys. */
         mem_free((char *)job->outputs[i].smallest.data);
-        if (job->made != NULL) {
-            table_unref(job->made[i]);
-        }
+        table_unref(job->made[i]);
     }
     mem_free(job->outputs);
     mem_free(job->made);

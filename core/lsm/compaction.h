@@ -54,9 +54,6 @@ struct compaction_job {
  * or unverified one last (its number is set, its file may be missing): the caller removes the
  * files. Errors: IO, NO_SPACE, CORRUPT, CANCELLED, NO_MEMORY. */
 NODISCARD int compaction_run(struct compaction_job *job, struct loam_error *err);
-/* Takes the objects of the outputs away: the caller releases each that is not NULL, and the list
- * with mem_free(). */
-struct table **compaction_job_take_made(struct compaction_job *job, size_t *count);
 void compaction_job_deinit(struct compaction_job *job);
 /* ffi: end */
 

@@ -51,10 +51,13 @@ const struct table_meta *table_meta(const struct table *table);
  * or is missing), UNSUPPORTED, IO, NO_MEMORY. */
 NODISCARD int table_open(struct table *table, struct loam_error *err);
 /* For a table that was just written: opens it, checks it as table_reader_check_rows() does, and
- * lets the blocks that this reads stay resident where the cache has free room. */
+ * lets the blocks that this reads stay resident where the cache has free room. The table is cold
+ * when there was too little. */
 NODISCARD int table_verify(struct table *table, uint64_t *out_digest, struct loam_error *err);
-/* Reads what is not resident of an open table, in order, as long as the cache has free room. What
- * cannot be read is left to whoever wants it. */
+bool table_is_cold(const struct table *table);
+/* Reads what is not resident of a cold table, in order, as long as the cache has free room. It is
+ * cold no more when that was enough, or when a block cannot be read: that is left to whoever wants
+ * it. */
 void table_warm(struct table *table);
 /* ffi: end */
 

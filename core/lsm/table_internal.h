@@ -22,6 +22,7 @@ struct table {
 
     _Atomic uint32_t refs;
     _Atomic bool is_obsolete; /* Atomic: release, pairs with the acquire of the last unref. */
+    _Atomic bool is_cold;     /* See table_verify(). Relaxed: set before others see the table. */
     struct loam_mutex mu;     /* Held while the reader is opened. */
 };
 

@@ -1,8 +1,11 @@
 -- Blocks of a new table that are resident before anybody asks for them: as far as there is free
 -- room, evicting nothing, and only of a table that verifies.
 local cdef = require "spec.support.cdef"
+local env = require "spec.support.env"
+local fault = require "spec.support.fault"
 local ffi = require "ffi"
 local lib = require "spec.support.lib"
+local socket = require "socket"
 local store = require "spec.support.db"
 local tables = require "spec.support.table"
 
@@ -53,6 +56,8 @@ describe("lsm.table_warm", function()
     while #opened > 0 do
       table.remove(opened)()
     end
+    store.close_all()
+    env.close_all()
   end)
 
   it("leaves the blocks of a verified table resident", function()
@@ -87,11 +92,35 @@ describe("lsm.table_warm", function()
 
     lib.table_warm(new)
     assert.equal(before, counts(cache).block_bytes)
+    assert.is_true(lib.table_is_cold(new))
     lib.cache_set_capacity(cache, 64 * MIB)
     lib.table_warm(new)
     read_all(new)
 
     assert.equal(0, tonumber(counts(cache).misses))
+    assert.is_false(lib.table_is_cold(new))
+  end)
+
+  it("leaves a table alone that had room, whatever became of its blocks", function()
+    local new, cache = new_table(64 * MIB)
+    assert.equal(0, lib.table_verify(new, ffi.new("uint64_t[1]"), tables.err))
+
+    assert.is_false(lib.table_is_cold(new))
+    assert.is_true(counts(cache).block_bytes > 0)
+  end)
+
+  it("leaves a cold table that cannot be read to whoever wants it", function()
+    local new, cache, files = new_table(160 * 1024)
+    assert.equal(0, lib.table_verify(new, ffi.new("uint64_t[1]"), tables.err))
+    local bytes = files:read(7)
+    local before = counts(cache).block_bytes
+    files:write(7, ("x"):rep(#bytes))
+
+    lib.cache_set_capacity(cache, 64 * MIB)
+    lib.table_warm(new)
+
+    assert.equal(before, counts(cache).block_bytes)
+    assert.is_false(lib.table_is_cold(new))
   end)
 
   it("does not verify a table with a damaged block", function()
@@ -107,7 +136,7 @@ describe("lsm.table_warm", function()
   end)
 
   it("lets nobody miss after a flush or a compaction", function()
-    local files = require("spec.support.fault").new(1)
+    local files = fault.new(1)
     local db = assert(store.open(files._p, "/db"))
     local function fill(from)
       for i = from, from + 999 do
@@ -128,8 +157,30 @@ describe("lsm.table_warm", function()
     fill(1001)
     assert(db:compact())
     assert.equal(0, misses_of_all(2000))
-
-    store.close_all()
-    require("spec.support.env").close_all()
   end)
+
+  -- While a memtable is flushed the cache has less room than afterwards.
+  it("brings what a flush found no room for once there is room", function()
+    local files = fault.new(1)
+    local db = assert(store.open(files._p, "/db",
+      { memory_bytes = 12 * MIB, memtable_bytes = 2 * MIB, compression = 0 }))
+    local value = ("v"):rep(1000)
+    local function fill(front)
+      for i = 1, 1550 do
+        assert(db:put(("%s%05d"):format(front, i), value))
+      end
+      assert(db:flush())
+      return tonumber(db:stats().block_bytes)
+    end
+    local first = fill "a"
+    assert.is_true(first > 1550 * 1000)
+
+    fill "b"
+    fill "c"
+
+    local deadline = socket.gettime() + 30
+    while tonumber(db:stats().block_bytes) < 3 * first do
+      assert.is_true(socket.gettime() < deadline, "a table stays cold")
+      socket.sleep(0.01)
+    end  end)
 end)
