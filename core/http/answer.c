@@ -46,6 +46,9 @@ void http_exchange_end(struct http_exchange *exchange)
         exchange->chunk = NULL;
     }
     http_buffer_drop(pool, &exchange->body);
+    INV(pool->buffer_bytes >= exchange->body_moved);
+    pool->buffer_bytes -= exchange->body_moved;
+    exchange->body_moved = 0;
     struct http_request *pub = &exchange->pub;
     *pub = (struct http_request){.generation = pub->generation + 1,
                                  .slot = pub->slot,

@@ -58,6 +58,7 @@ struct http_exchange {
     struct http_exchange *next;
     struct http_chunk *chunk; /* Holds the head, counted. */
     struct http_buffer body;  /* Of bodies that did not arrive with the head. */
+    size_t body_moved;        /* Bytes of one that the handler has taken over; they still count. */
     struct http_buffer out;   /* The answer, while another exchange is first. */
     struct http_loan loan;    /* Follows what was written; data == NULL: none. */
     size_t loan_sent;

@@ -171,7 +171,10 @@ void http_request_drop_body(struct http_request *request, uint32_t generation)
 {
     struct http_exchange *exchange = (struct http_exchange *)(void *)request;
     if (is_open(request, generation) && request->is_complete && exchange->body.data != NULL) {
-        http_buffer_drop(&exchange->worker->pool, &exchange->body);
+        struct http_pool *pool = &exchange->worker->pool;
+        exchange->body_moved += exchange->body.size;
+        pool->buffer_bytes += exchange->body.size;
+        http_buffer_drop(pool, &exchange->body);
         request->body = "";
         request->body_size = 0;
     }

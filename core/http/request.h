@@ -97,7 +97,9 @@ void http_request_limit_name(struct http_request *request, uint32_t generation, 
 int http_request_stream(struct http_request *request, uint32_t generation, double body_max);
 /* After a BODY event: its data may be overwritten, and the next piece may come. */
 int http_request_consume(struct http_request *request, uint32_t generation);
-/* Frees the memory of a body that came by itself and was taken over; `body` is empty then. */
+/* Frees the memory of a body that came by itself and was taken over; `body` is empty then. Its
+ * bytes count against buffers_bytes_max until the handle ends: whoever has taken it holds as many.
+ */
 void http_request_drop_body(struct http_request *request, uint32_t generation);
 /* Ends the handle without an answer; cuts the connection unless the client is gone already. */
 int http_request_release(struct http_request *request, uint32_t generation);

@@ -155,6 +155,30 @@ describe("http, overload", function()
     assert.equal(server:counters().refused_memory, refused)
   end)
 
+  it("counts bodies that handlers have taken over until they are answered", function()
+    start { buffers_bytes_max = 4 * MIB, body_ms = 60000 }
+    server.handle = function(request)
+      -- As a batch that waits for the disk.
+      lib.http_request_drop_body(request.c, request.generation)
+    end
+    for index = 1, 3 do
+      server:connect():send(PUT:format(MIB) .. ("x"):rep(MIB))
+      server:until_requests(index)
+    end
+
+    local refused = server:connect()
+    refused:send(PUT:format(2 * MIB) .. ("x"):rep(2 * MIB - 1))
+    assert.matches("503 .*Retry%-After.*buffers_bytes_max", refused:expect_closed())
+    for index = 1, 3 do
+      assert.equal(0, server.requests[index]:respond(204))
+    end
+    server:connect():send(PUT:format(3 * MIB) .. ("x"):rep(3 * MIB))
+    server:until_requests(4)
+
+    assert.equal(1, server:counters().refused_memory)
+    assert.equal(0, server.requests[4]:respond(204))
+  end)
+
   it("H10 ends an upload that stalls after a quick start", function()
     start { body_ms = 80 }
     local client = server:connect()
