@@ -172,7 +172,7 @@ describe("http, overload", function()
     for index = 1, 3 do
       assert.equal(0, server.requests[index]:respond(204))
     end
-    server:connect():send(PUT:format(3 * MIB) .. ("x"):rep(3 * MIB))
+    server:connect():send(PUT:format(2 * MIB) .. ("x"):rep(2 * MIB))
     server:until_requests(4)
 
     assert.equal(1, server:counters().refused_memory)
