@@ -115,6 +115,25 @@ describe("scripts/bench #plain", function()
     assert.equal(1000, by_name(out.workloads).ycsba.engines.loam.ops)
   end)
 
+  it("compares the module kv with the C API", function()
+    local dir = tmpdir()
+    local json = dir .. "/out.json"
+
+    local result = bench("--lua", "--n", "400", "--repeat", "2", "--dir", dir, "--json", json)
+
+    assert.equal(0, result.status, result.err)
+    local out = cjson.decode(files.read(json))
+    for _, name in ipairs { "put", "get", "get_into", "scan rows, 10", "scan rows", "scan",
+      "two strings" } do
+      local figure = out.lua[name]
+      assert.is_true(figure.c_ns > 0 and figure.lua_ns > 0, name)
+      assert.is_true(figure.ratio_least <= figure.ratio, name)
+      assert.is_true(figure.ratio <= figure.ratio_most, name)
+      assert.matches("\n" .. name .. " +[%d.]+ +[%d.]+ +[%d.]+ +[%d.]+ to ", result.out)
+    end
+    assert.equal("out.json", shell.run("ls", dir).out:match("^(.-)%s*$"))
+  end)
+
   it("refuses what it does not know with one line", function()
     local dir = tmpdir()
     files.write(dir, { ["not.json"] = "{}" })

@@ -1,11 +1,14 @@
--- put, get and scan through the module kv, in plain loops, against the same through the C API.
+-- put, get and scan through the module kv, in plain loops, against the same loops in C.
 --
--- Keys are made before the clock starts: what is compared is the module, not string.format. The C
--- figures come from bench_loam in the same run, whose loop makes a key and reads the clock for each
--- operation; spec/support/kv_overhead.lua compares the same loops in both languages.
+-- Both run in this process, on one store, and are given the same strings: what is compared is the
+-- module alone. Pieces of CHUNK operations change sides in the order C, Lua, Lua, C, each with keys
+-- of its own, so both meet the same fullness, the same compactions and the same other load. What
+-- counts is the processor time of this thread. Before and after a piece all garbage is collected:
+-- the loop pays for what it has made, and for nothing else.
 local cjson = require "cjson"
-local driver = require "scripts.lib.bench.driver"
 local ffi = require "ffi"
+local machine = require "scripts.lib.bench.machine"
+local reader = require "scripts.lib.cdef"
 local string_buffer = require "string.buffer"
 
 local lua_rate = {}
@@ -13,171 +16,317 @@ local lua_rate = {}
 ffi.cdef [[
 typedef struct { int64_t seconds; int64_t nanoseconds; } bench_time;
 int clock_gettime(int clock, bench_time *out);
+void *malloc(size_t size);
+void free(void *memory);
 ]]
-local CLOCK_MONOTONIC = 1
--- What is printed, and the workload of bench_loam that does the same.
-local CALLS = { "put", "get", "get_into", "scan", "scan rows" }
-local WORKLOADS = { "fillrandom", "readrandom", "readseq" }
-local WORKLOAD_OF = { put = "fillrandom", get = "readrandom", get_into = "readrandom",
-  scan = "readseq", ["scan rows"] = "readseq" }
+local CLOCK_THREAD_CPUTIME = 3
+local CHUNK = 2000
+local SCANS = 4 -- Of each kind in each round.
+local KEY_SIZE, VALUE_SIZE = 16, 100
+local ROW_SIZE = KEY_SIZE + VALUE_SIZE
+local FLAT_ROWS = 200000 -- Of which strings are made without a store.
+local SHORT_ROWS = 10 -- Of a short scan.
+-- What is printed, in this order, and the loop in C that each loop in Lua is compared with. Those
+-- that take keys run in this order, too; the first one fills the store.
+local CALLS = {
+  { name = "put", c = "put", is_keyed = true },
+  { name = "get", c = "get", is_keyed = true },
+  { name = "get_into", c = "get", is_keyed = true },
+  { name = "scan rows, 10", c = "seek", is_keyed = true },
+  { name = "scan rows", c = "scan" },
+  { name = "scan", c = "scan" },
+  { name = "scan / copies", lua = "scan", c = "scan copies" },
+  { name = "two strings", c = "scan" },
+}
 local time = ffi.new("bench_time")
+local seen = nil -- A bench_seen, once it is declared.
 
 local function now()
-  ffi.C.clock_gettime(CLOCK_MONOTONIC, time)
+  ffi.C.clock_gettime(CLOCK_THREAD_CPUTIME, time)
   return tonumber(time.seconds) + tonumber(time.nanoseconds) / 1e9
 end
 
-local function random_keys(n)
-  local keys = {}
-  for index = 1, n do
-    keys[index] = ("%016d"):format(math.random(0, n - 1))
-  end
-  return keys
+-- Returns the seconds that a call takes, with the collection of what it leaves behind. A collection
+-- that finds nothing is taken off again.
+local function spent(call, ...)
+  collectgarbage()
+  local begin = now()
+  call(...)
+  collectgarbage()
+  local middle = now()
+  collectgarbage()
+  return math.max(1e-9, 2 * middle - begin - now())
 end
 
--- As many values as the C loop takes its own from: one value alone would stay in the cache of the
--- processor, and the puts would be a tenth faster than they are.
-local VALUE_COUNT = 10485
+local function must(rc)
+  assert(rc == 0, "a loop in C failed")
+end
 
-local function make_values()
-  local values = {}
-  for index = 1, VALUE_COUNT do
-    local half = {}
-    for place = 1, 50 do
-      half[place] = string.char(math.random(32, 126))
+-- The loops, by name and language. A loop gets the state of its round and, if it takes keys, a
+-- piece {keys, values, key_slices, value_slices, count}.
+local loops = { c = {}, lua = {} }
+
+function loops.c.put(state, piece)
+  must(state.calls.bench_put_all(state.p, piece.key_slices, piece.value_slices, piece.count))
+end
+
+function loops.lua.put(state, piece)
+  local db, keys, values = state.db, piece.keys, piece.values
+  for index = 1, #keys do
+    assert(db:put(keys[index], values[index]))
+  end
+end
+
+function loops.c.get(state, piece)
+  must(state.calls.bench_get_all(state.p, piece.key_slices, piece.count, seen))
+end
+
+function loops.lua.get(state, piece)
+  local db, keys, bytes = state.db, piece.keys, 0
+  for index = 1, #keys do
+    bytes = bytes + #db:get(keys[index])
+  end
+  assert(bytes == #keys * VALUE_SIZE)
+end
+
+function loops.lua.get_into(state, piece)
+  local db, keys, buffer, bytes = state.db, piece.keys, state.buffer, 0
+  for index = 1, #keys do
+    buffer:reset()
+    bytes = bytes + db:get_into(keys[index], buffer)
+  end
+  assert(bytes == #keys * VALUE_SIZE)
+end
+
+function loops.c.seek(state, piece)
+  must(state.calls.bench_seek_all(state.p, piece.key_slices, piece.count, SHORT_ROWS, seen))
+end
+
+loops.lua["scan rows, 10"] = function(state, piece)
+  local db, keys, bytes = state.db, piece.keys, 0
+  for index = 1, #keys do
+    for row in db:scan { from = keys[index], limit = SHORT_ROWS, rows = true } do
+      bytes = bytes + (row:key_size() + row:value_size())
     end
-    values[index] = table.concat(half):rep(2)
   end
-  return values
+  assert(bytes > 0)
 end
 
-local function put_all(db, keys, values)
-  for index = 1, #keys do
-    assert(db:put(keys[index], values[index % VALUE_COUNT + 1]))
-  end
-  return #keys
+function loops.c.scan(state)
+  must(state.calls.bench_scan_all(state.p, seen))
 end
 
-local function get_all(db, keys)
-  local found = 0
-  for index = 1, #keys do
-    if db:get(keys[index]) then
-      found = found + 1
-    end
-  end
-  assert(found > 0, "no row was found")
-  return #keys
+loops.c["scan copies"] = function(state)
+  must(state.calls.bench_scan_copies(state.p, seen))
 end
 
-local function get_into_all(db, keys)
-  local bytes, found = string_buffer.new(), 0
-  for index = 1, #keys do
-    bytes:reset()
-    found = found + (db:get_into(keys[index], bytes) or 0)
-  end
-  assert(found > 0, "no row was found")
-  return #keys
-end
-
-local function scan_all_rows(db)
-  local bytes, rows = 0, 0
-  for row in db:scan { rows = true } do
+loops.lua["scan rows"] = function(state)
+  local rows, bytes = 0, 0
+  for row in state.db:scan { rows = true } do
     rows = rows + 1
-    bytes = bytes + row:key_size() + row:value_size()
+    bytes = bytes + (row:key_size() + row:value_size())
   end
-  assert(bytes > 0, "the scan met no row")
-  return rows
+  assert(bytes == rows * ROW_SIZE)
 end
 
-local function scan_all(db)
-  local bytes, rows = 0, 0
-  for key, value in db:scan {} do
+function loops.lua.scan(state)
+  local rows, bytes = 0, 0
+  for key, value in state.db:scan() do
     rows = rows + 1
     bytes = bytes + #key + #value
   end
-  assert(bytes > 0, "the scan met no row")
-  return rows
+  assert(bytes == rows * ROW_SIZE)
 end
 
-local function timed(call, ...)
-  local begin = now()
-  local count = call(...)
-  return count / (now() - begin)
+-- What no scan that gives strings can do without: the strings.
+loops.lua["two strings"] = function(state)
+  local at, bytes = state.flat, 0
+  for _ = 1, state.flat_count do
+    bytes = bytes + #ffi.string(at, KEY_SIZE) + #ffi.string(at + KEY_SIZE, VALUE_SIZE)
+    at = at + ROW_SIZE
+  end
+  assert(bytes == state.flat_count * ROW_SIZE)
 end
 
-local function lua_rates(options, dir)
+local function slices_of(strings)
+  local slices = ffi.new("loam_slice[?]", #strings)
+  for index, text in ipairs(strings) do
+    slices[index - 1].data, slices[index - 1].size = text, #text
+  end
+  return slices
+end
+
+-- Random bytes, of which values are put together. Hardly a value is there twice: LuaJIT finds a
+-- string that is there already faster than it makes one.
+local function random_halves()
+  local halves = {}
+  for index = 1, CHUNK do
+    local half = {}
+    for place = 1, VALUE_SIZE / 2 do
+      half[place] = string.char(math.random(32, 126))
+    end
+    halves[index] = table.concat(half)
+  end
+  return halves
+end
+
+-- Returns a piece with the keys that next_number() tells, and values when there are halves.
+local function new_piece(count, next_number, halves)
+  local keys, values = {}, {}
+  for index = 1, count do
+    keys[index] = ("%016d"):format(next_number())
+    if halves then
+      values[index] = halves[math.random(#halves)] .. halves[math.random(#halves)]
+    end
+  end
+  return { count = count, keys = keys, values = values, key_slices = slices_of(keys),
+    value_slices = slices_of(values) }
+end
+
+local function add(state, language, name, seconds, count)
+  local sum = state.sums[language][name] or { seconds = 0, count = 0 }
+  sum.seconds, sum.count = sum.seconds + seconds, sum.count + count
+  state.sums[language][name] = sum
+end
+
+-- The loop in C of a call with keys has a sum for each call.
+local function beside(call)
+  return call.is_keyed and call.c .. " beside " .. call.name or call.c
+end
+
+-- Makes a call with N keys, changing sides after each piece: Lua, C, C, Lua from the second on, for
+-- in the first, which does not count, the compiler is at work.
+local function run_pieces(state, call, next_number, halves)
+  local size = math.max(1, math.min(CHUNK, math.floor(state.n / 8)))
+  loops.lua[call.name](state, new_piece(size, next_number, halves))
+  for index = 1, math.floor(state.n / size) do
+    local is_lua = index % 4 < 2
+    local loop = is_lua and loops.lua[call.name] or loops.c[call.c]
+    local seconds = spent(loop, state, new_piece(size, next_number, halves))
+    add(state, is_lua and "lua" or "c", is_lua and call.name or beside(call), seconds, size)
+  end
+end
+
+local function run_scans(state)
+  local kinds = {
+    { "c", "scan" }, { "lua", "scan rows" }, { "lua", "scan" }, { "c", "scan copies" },
+    { "lua", "two strings" },
+  }
+  for turn = 0, SCANS do
+    for index = 1, #kinds do
+      local language, name = unpack(kinds[turn % 2 == 0 and index or #kinds + 1 - index])
+      local seconds = spent(loops[language][name], state)
+      if turn > 0 then
+        add(state, language, name, seconds, name == "two strings" and state.flat_count
+          or state.row_count)
+      end
+    end
+  end
+end
+
+-- Memory that the garbage collector does not count: the more of its own lives, the longer garbage
+-- lies about, and the seldomer it is in the caches.
+local function allocate(count, type)
+  local memory = ffi.C.malloc(count * ffi.sizeof(type))
+  assert(memory ~= nil, "out of memory")
+  return ffi.gc(ffi.cast(ffi.typeof("$ *", ffi.typeof(type)), memory), ffi.C.free)
+end
+
+local function copy_rows(state)
+  local count = ffi.new("size_t[1]", math.min(FLAT_ROWS, state.row_count))
+  state.flat = allocate(tonumber(count[0]) * ROW_SIZE, "char")
+  must(state.calls.bench_rows_copy(state.p, state.flat, count))
+  state.flat_count = tonumber(count[0])
+end
+
+local function settle(db)
+  assert(db:flush())
+  assert(assert(db:compact()):wait())
+end
+
+-- Returns nanoseconds per operation by language and name.
+local function run_round(options, dir, calls)
   local kv = require "kv"
   local db = assert(kv.open(dir, {
     durability = "os",
     compression = options.compression == "none" and "none" or "lz4",
     memory_bytes = options.memory_mb * 2 ^ 20,
   }))
-  local put_keys, get_keys = random_keys(options.n), random_keys(options.n)
-  local values = make_values()
-  local rates = {
-    put = timed(put_all, db, put_keys, values),
-    get = timed(get_all, db, get_keys),
-    get_into = timed(get_into_all, db, get_keys),
-    scan = timed(scan_all, db),
-    ["scan rows"] = timed(scan_all_rows, db),
-  }
-  assert(db:close())
-  return rates
-end
-
-local function c_rates(options, dir, program)
-  local loam = driver.start(program, dir, {
-    "--n", ("%.0f"):format(options.n),
-    "--memory-mb", tostring(options.memory_mb),
-    "--compress", options.compression == "none" and "0" or "1",
-  })
-  if not loam then
-    error("bench_loam did not start", 0)
-  end
-  local by_workload, rates = {}, {}
-  for _, workload in ipairs(WORKLOADS) do
-    local count = workload == "readseq" and 1 or options.n
-    local answer = loam:ask(("run %s %.0f 1 0"):format(workload, count))
-    if not answer then
-      error("bench_loam failed", 0)
+  local state = { db = db, p = db:pointer(), calls = calls, n = options.n,
+    buffer = string_buffer.new(), sums = { c = {}, lua = {} } }
+  local numbers, count = allocate(options.n * 2, "uint32_t"), 0
+  run_pieces(state, CALLS[1], function()
+    numbers[count] = math.random(0, options.n - 1)
+    count = count + 1
+    return numbers[count - 1]
+  end, random_halves())
+  settle(db)
+  for index = 2, #CALLS do
+    if CALLS[index].is_keyed then
+      run_pieces(state, CALLS[index], function()
+        return numbers[math.random(0, count - 1)]
+      end)
     end
-    by_workload[workload] = answer.ops / answer.seconds
   end
-  for _, name in ipairs(CALLS) do
-    rates[name] = by_workload[WORKLOAD_OF[name]]
-  end
-  loam:remove()
-  return rates
+  state.row_count = assert(db:count())
+  copy_rows(state)
+  run_scans(state)
+  assert(db:close())
+  return state.sums
 end
 
-local function median(rounds, name)
-  local rates = {}
-  for index, round in ipairs(rounds) do
-    rates[index] = round[name]
-  end
-  table.sort(rates)
-  return rates[math.floor((#rates + 1) / 2)]
+local function per_operation(sum)
+  return sum.seconds / sum.count * 1e9
 end
 
---- Measures both in turn, options.repeats times, and prints the medians and their ratios.
+local function median(figures)
+  table.sort(figures)
+  return figures[math.floor((#figures + 1) / 2)]
+end
+
+-- Returns a call's medians over the rounds, with the lowest and the highest ratio.
+local function figure_of(call, rounds)
+  local of_c, of_lua, ratios = {}, {}, {}
+  for index, sums in ipairs(rounds) do
+    of_c[index] = per_operation(sums.c[beside(call)])
+    of_lua[index] = per_operation(sums.lua[call.lua or call.name])
+    ratios[index] = of_c[index] / of_lua[index]
+  end
+  local ratio = median(ratios)
+  return { c_ns = median(of_c), lua_ns = median(of_lua), ratio = ratio, ratio_least = ratios[1],
+    ratio_most = ratios[#ratios] }
+end
+
+local function load_calls(build)
+  local path = package.searchpath("scripts.lib.bench.lua_rate", package.path)
+  local header = path:gsub("scripts/lib/bench/lua_rate%.lua$", "") .. "core/bench/calls.h"
+  ffi.cdef(reader.extract(reader.read_file(header), "core/bench/calls.h"))
+  seen = ffi.new("bench_seen")
+  return ffi.load(build .. "/libbench_calls.so")
+end
+
+--- Measures both, options.repeats times, and prints the medians and their ratios.
 ---@param options table
 ---@param dir string       empty, for the stores
----@param program string   path of bench_loam
+---@param build string     folder of the build
 ---@return string json
-function lua_rate.run(options, dir, program)
-  local of_c, of_lua = {}, {}
+function lua_rate.run(options, dir, build)
+  require "kv" -- Declares loam.h.
+  local calls = load_calls(build)
+  math.randomseed(1)
+  local rounds = {}
   for round = 1, options.repeats do
-    of_c[round] = c_rates(options, ("%s/c-%d"):format(dir, round), program)
-    of_lua[round] = lua_rates(options, ("%s/lua-%d"):format(dir, round))
+    rounds[round] = run_round(options, ("%s/%d"):format(dir, round), calls)
   end
-  print(("%-9s %12s %12s %8s"):format("", "C per s", "Lua per s", "Lua/C"))
+  print(("%-14s %8s %8s %8s   %s"):format("ns per call", "C", "Lua", "C/Lua", "of rounds"))
   local out = {}
-  for _, name in ipairs(CALLS) do
-    local c, lua = median(of_c, name), median(of_lua, name)
-    print(("%-9s %12.0f %12.0f %8.2f"):format(name, c, lua, lua / c))
-    out[name] = { c_per_second = c, lua_per_second = lua, ratio = lua / c }
+  for _, call in ipairs(CALLS) do
+    local figure = figure_of(call, rounds)
+    print(("%-14s %8.1f %8.1f %8.3f   %.3f to %.3f"):format(call.name, figure.c_ns, figure.lua_ns,
+      figure.ratio, figure.ratio_least, figure.ratio_most))
+    out[call.name] = figure
   end
-  return cjson.encode { n = options.n, lua = out }
+  return cjson.encode { n = options.n, machine = machine.describe(dir, build), lua = out }
 end
 
 return lua_rate
