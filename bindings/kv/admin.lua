@@ -142,6 +142,11 @@ local function sync(p)
   return C.loam_sync(p, err), nil, err
 end
 
+local function compact(p)
+  local rc = C.loam_compact(p, id_out, err)
+  return rc, tonumber(id_out[0]), err
+end
+
 local function slow(self, call, direct)
   handles.pointer(self, call)
   local rc, _, detail = wait.call(self, call, direct)
@@ -169,15 +174,15 @@ end
 --- Starts a compaction of everything in the background.
 ---@return kv.job? job, kv.error? err, string? code
 function admin:compact(given)
-  local p = handles.pointer(self, "compact")
+  handles.pointer(self, "compact")
   if given ~= nil then
     return errors.refuse("UNSUPPORTED", "compact: only everything at once, not a range")
   end
-  local rc = C.loam_compact(p, id_out, err)
+  local rc, id, detail = wait.call(self, "compact", compact)
   if rc ~= 0 then
-    return errors.failure(rc)
+    return errors.failure(rc, detail)
   end
-  return job.new(self, tonumber(id_out[0]))
+  return job.new(self, id)
 end
 
 --- Returns the infos of the latest jobs, newest first; see job:info().

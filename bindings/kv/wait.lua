@@ -15,9 +15,10 @@
 -- nil. It hands the batch to loam_submit BEFORE it yields (another handler reuses the batch),
 -- yields until the completion is there, and returns its code, loam_outcome * and loam_error * (nil
 -- where there is none). Both are read before anything else runs; outcome.previous becomes kv's.
--- call: what waits for the disk otherwise, by kind: "flush", "sync", "bucket" (name,
--- loam_bucket_options; result loam_bucket_info), "drop_bucket" (name), "content_type" (name;
--- result the id). Arguments are read before it yields. Without `call` these block.
+-- call: what waits for the disk otherwise, by kind: "flush", "sync", "compact" (it flushes first;
+-- result the number of the job), "bucket" (name, loam_bucket_options; result loam_bucket_info),
+-- "drop_bucket" (name), "content_type" (name; result the id). Arguments are read before it yields.
+-- Without `call` these block.
 -- sleep: how job:wait() passes the time. Without it job:wait() blocks. turn: a long scan calls it
 -- now and then, between two blocks; it may yield, or raise to end the handler.
 local kv = require "kv.root"

@@ -168,6 +168,7 @@ enum {
     HOST_TASK_BUCKET_OPEN = 3,
     HOST_TASK_BUCKET_DROP = 4,
     HOST_TASK_CONTENT_TYPE = 5,
+    HOST_TASK_COMPACT = 6, /* Flushes first. */
 };
 
 /* A call of the engine that waits for the disk, made by a thread of the host in the worker's stead.
@@ -180,6 +181,7 @@ struct host_task {
     struct loam_bucket_options bucket_options;
     int code; /* Result. */
     uint32_t content_type;
+    uint64_t job;
     struct loam_bucket_info bucket;
     struct loam_error error;
 };

@@ -33,6 +33,9 @@ void host_task_run(loam_db *db, struct host_task *task)
         task->code =
             loam_content_type_id(db, task->name, task->name_size, &task->content_type, err);
         break;
+    case HOST_TASK_COMPACT:
+        task->code = loam_compact(db, &task->job, err);
+        break;
     default:
         task->code = fail(err, LOAM_INVALID, "no task of kind %d", task->kind);
     }

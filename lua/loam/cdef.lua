@@ -363,6 +363,7 @@ enum {
     HOST_TASK_BUCKET_OPEN = 3,
     HOST_TASK_BUCKET_DROP = 4,
     HOST_TASK_CONTENT_TYPE = 5,
+    HOST_TASK_COMPACT = 6,
 };
 struct host_task {
     int kind;
@@ -372,6 +373,7 @@ struct host_task {
     struct loam_bucket_options bucket_options;
     int code;
     uint32_t content_type;
+    uint64_t job;
     struct loam_bucket_info bucket;
     struct loam_error error;
 };

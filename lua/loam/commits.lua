@@ -172,7 +172,8 @@ function methods:store_waiter()
   }
 end
 
-local TASK_KINDS = { flush = 1, sync = 2, bucket = 3, drop_bucket = 4, content_type = 5 }
+local TASK_KINDS = { flush = 1, sync = 2, bucket = 3, drop_bucket = 4, content_type = 5,
+  compact = 6 }
 
 --- The waiter of `kv`: same calls, as bindings/kv/wait.lua wants them.
 function methods:kv_waiter(sleep)
@@ -202,6 +203,8 @@ function methods:kv_waiter(sleep)
         result = task.bucket
       elseif kind == "content_type" then
         result = task.content_type
+      elseif kind == "compact" then
+        result = tonumber(task.job)
       end
       return task.code, result, task.error
     end,

@@ -390,10 +390,10 @@ function methods:delete_rows(bucket, rows, how)
   return result
 end
 
---- Writes the memtable to tables and waits: true, or nil, failure.
-function methods:flush()
-  local task, failure = run_task(self, "HOST_TASK_FLUSH", "")
-  return task and true, failure
+--- Makes a slow call that has no arguments: the finished struct host_task, or nil, failure.
+---@param kind string  "HOST_TASK_FLUSH", "HOST_TASK_COMPACT"
+function methods:run(kind)
+  return run_task(self, kind, "")
 end
 
 return store

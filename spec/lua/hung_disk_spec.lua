@@ -58,4 +58,24 @@ describe("a server whose disk hangs #slow #plain", function()
     assert.equal(404, s:request("GET", "/v1/kv/default/behind" .. at).status)
     assert.equal(200, s:request("GET", "/livez").status)
   end)
+
+  it("goes on with other requests while a compaction flushes first", function()
+    if shell.script("strace -D -f -qq -o /dev/null true").status ~= 0 then
+      return pending "needs strace that may trace"
+    end
+    local s = server.start {
+      environment = "strace -D -f -qq -o /dev/null -e trace=fdatasync "
+        .. "-e inject=fdatasync:delay_enter=500000",
+      flags = "--workers 1 --durability os",
+    }
+    assert.equal(201, s:request("PUT", "/v1/kv/default/k", "1").status)
+
+    local compaction = send(s, "POST", "/v1/admin/compact", "")
+    local other = s:request("GET", "/v1/kv/default/k")
+    local has_answer = socket.select({ compaction }, nil, 0)[1] ~= nil
+
+    assert.equal("1", other.body)
+    assert.is_false(has_answer, "the compaction was answered first")
+    assert.equal(202, receive(compaction).status)
+  end)
 end)

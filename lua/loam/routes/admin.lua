@@ -81,17 +81,19 @@ end
 -- ---- Work ----
 
 function admin.flush(req, ctx)
-  local is_done, failure = ctx.store:flush()
-  if not is_done then
+  local task, failure = ctx.store:run("HOST_TASK_FLUSH")
+  if not task then
     answer.raise(answer.failure(req, failure))
   end
   return answer.json(200, { flushed = true, seq = tonumber(C.loam_seq(ctx.store.db)) })
 end
 
 function admin.compact(req, ctx)
-  return jobs.start(req, ctx, function(out, detail)
-    return C.loam_compact(ctx.store.db, out, detail)
-  end)
+  local task, failure = ctx.store:run("HOST_TASK_COMPACT")
+  if not task then
+    answer.raise(answer.failure(req, failure, failure.code == "BUSY" and { status = 409 } or nil))
+  end
+  return jobs.follow(req, ctx, task.job)
 end
 
 local WAIT = jobs.WAIT

@@ -45,8 +45,24 @@ local function find(req, ctx, id)
   return info
 end
 
---- Starts a job and answers 202 {job}, or with wait=1 200 when it has ended, however that was.
---- call(out, err) starts it; BUSY, when another one is in its way, is 409.
+--- Answers 202 {job} for a job that was started, or with wait=1 200 when it has ended, however that
+--- was.
+---@param req table
+---@param ctx table
+---@param id number|ffi.cdata*
+function jobs.follow(req, ctx, id)
+  local info = find(req, ctx, id)
+  while req.args.wait and info.state == C.LOAM_JOB_RUNNING do
+    ctx.sleep(POLL_SECONDS)
+    info = find(req, ctx, id)
+  end
+  local job = job_of(info)
+  return answer.json(req.args.wait and 200 or 202, { job = job },
+    { Location = ("/v1/admin/jobs/%.0f"):format(job.id) })
+end
+
+--- Starts a job by a call that does not wait for the disk, and follows it. call(out, err) starts
+--- it; BUSY, when another one is in its way, is 409.
 ---@param req table
 ---@param ctx table
 ---@param call fun(out: ffi.cdata*, err: ffi.cdata*): number
@@ -58,14 +74,7 @@ function jobs.start(req, ctx, call)
   elseif code ~= 0 then
     fail(req, code)
   end
-  local info = find(req, ctx, id[0])
-  while req.args.wait and info.state == C.LOAM_JOB_RUNNING do
-    ctx.sleep(POLL_SECONDS)
-    info = find(req, ctx, id[0])
-  end
-  local job = job_of(info)
-  return answer.json(req.args.wait and 200 or 202, { job = job },
-    { Location = ("/v1/admin/jobs/%.0f"):format(job.id) })
+  return jobs.follow(req, ctx, id[0])
 end
 
 -- ---- Routes ----

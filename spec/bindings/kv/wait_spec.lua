@@ -31,6 +31,10 @@ local function new_host(db)
     call = function(_, kind, name)
       host.calls[#host.calls + 1] = name and kind .. " " .. name or kind
       return park(function()
+        if kind == "compact" then
+          local id = ffi.new("uint64_t[1]")
+          return C.loam_compact(db:pointer(), id, nil), tonumber(id[0]), nil
+        end
         return kind == "content_type" and 0 or C.LOAM_IO, 77, nil
       end)
     end,
@@ -136,5 +140,6 @@ describe("kv.wait", function()
     host.run(function() info = assert(assert(db:compact()):wait(60000)) end)
 
     assert.equal("done", info.state)
+    assert.same({ "compact" }, host.calls)
   end)
 end)
