@@ -78,6 +78,21 @@ static int on_error(lua_State *lua)
     return 1;
 }
 
+/* A failure is one line, and Lua's loader writes several. */
+static void make_one_line(char *text)
+{
+    char *to = text;
+    bool is_blank = false;
+    for (const char *at = text; *at != '\0'; at++) {
+        bool is_control = (unsigned char)*at < ' ';
+        if (!is_control || !is_blank) {
+            *to++ = is_control ? ' ' : *at;
+        }
+        is_blank = is_control;
+    }
+    *to = '\0';
+}
+
 int lua_state_call(lua_State *lua, int argument_count, int result_count, struct loam_error *err)
 {
     int base = lua_gettop(lua) - argument_count;
@@ -88,6 +103,9 @@ int lua_state_call(lua_State *lua, int argument_count, int result_count, struct 
     if (rc != 0) {
         const char *message = lua_tostring(lua, -1);
         rc = fail(err, LOAM_SCRIPT, "%s", message == NULL ? "no message" : message);
+        if (err != NULL && getenv("LOAM_TRACEBACK") == NULL) {
+            make_one_line(err->text);
+        }
         lua_settop(lua, base - 1);
         return rc;
     }

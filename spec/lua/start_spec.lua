@@ -64,5 +64,11 @@ describe("the start of loam serve", function()
     assert.equal(1, ended.status)
     assert.equal(("loam: no Lua files in %s/bin/../lua or %s/bin/../share/loam\n"):format(dir, dir),
       ended.err)
+    assert(shell.run("mkdir", "-p", dir .. "/lua/loam/cli").status == 0)
+    files.write(dir, { ["lua/loam/cli/init.lua"] = "x x" })
+    ended = shell.run(dir .. "/bin/loam", "version")
+    assert.equal(1, ended.status)
+    assert.matches("^loam: error loading module 'loam.cli' from file '[^\n]+init.lua:1: [^\n]+\n$",
+      ended.err)
   end)
 end)
