@@ -33,6 +33,8 @@
     X(SEQUENCE_JUMP)      /* After a crash, numbers of lost writes are not used again. */          \
     X(LOG_LINK)           /* A log names the one before it, with size and chain. */                \
     X(ORPHAN_EVIDENCE)    /* A file newer than the manifest stops the sweep. */                    \
+    X(SEAL_FIRST)         /* A sync write waits until the log before is sealed, too. */            \
+    X(LOG_ANCHOR)         /* Until then no record claims that anything is durable. */              \
     X(RECORD_CHECKSUM)    /* A record of log or manifest counts when it verifies. */               \
     X(RECORD_SENSE)       /* And when type, count and sequence can be. */                          \
     X(DURABLE_PROOF)      /* Damage before a synced offset is damage, no torn tail. */             \

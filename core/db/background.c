@@ -10,6 +10,7 @@
 int background_start(struct loam_db *db, struct loam_error *err)
 {
     TRY(thread_start(&db->commit_thread, "loam-commit", commit_thread_run, db, err));
+    TRY(log_ahead_start(db, err));
     TRY(thread_start(&db->flush_thread, "loam-flush", flush_thread_run, db, err));
     for (int i = 0; i < db->compaction_thread_count; i++) {
         char name[16];
@@ -24,6 +25,7 @@ void background_stop(struct loam_db *db)
     tasks_stop(db); /* Before the commit thread: a backup flushes. */
     commit_stop(db);
     thread_join(&db->commit_thread);
+    log_ahead_stop(db);
     mutex_lock(&db->mu);
     db->is_closing = true;
     cond_broadcast(&db->flush_wake);

@@ -63,6 +63,11 @@ NODISCARD int log_begin(struct loam_db *db,
                         uint64_t bytes_min,
                         struct manifest_edit *edit,
                         struct loam_error *err);
+/* rotate.c: makes a log to be used behind the one that is written now, and names it. Thread: the
+ * one of log_ahead. Errors: those of wal_writer_open() and the manifest. */
+NODISCARD int log_make_ahead(struct loam_db *db, struct log_made *out);
+/* rotate.c: the log that groups go to from now on. Leader. */
+void commit_use_log(struct commit *commit, const struct log_made *log);
 /* A new active memtable for the current log; the old one becomes immutable unless it is empty. */
 NODISCARD int memtable_switch(struct loam_db *db, struct loam_error *err);
 /* Gives the block cache what memtables and what cannot be counted leave of the budget. */

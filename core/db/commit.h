@@ -75,9 +75,12 @@ struct commit {
 
     /* Leader only (or open and close, when nobody else is there). */
     struct wal_writer *wal; /* NULL between a seal and the next log. */
-    struct wal_link link;   /* Of the log before, once sealed. */
+    struct wal_link link;   /* Of the log before. */
     uint64_t wal_number;
     uint64_t wal_limit;        /* Bytes the log may have. */
+    bool is_next_asked;        /* The next log is being made. */
+    uint64_t behind;           /* Bytes of the log whose write-out was started. */
+    bool is_anchored;          /* The log knows that those before it are sealed. */
     bool is_failing;           /* The last write did not reach the log; health tells. */
     bool must_rotate;          /* The log takes no more records: the next write begins another. */
     struct memtable *memtable; /* The active one; the state holds the reference. */

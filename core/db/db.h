@@ -15,6 +15,7 @@
 #include "base/thread.h"
 #include "db/commit.h"
 #include "db/jobs.h"
+#include "db/log_ahead.h"
 #include "db/log_ring.h"
 #include "db/space.h"
 #include "db/state.h"
@@ -121,6 +122,7 @@ struct loam_db {
     _Atomic uint32_t work_count;
 
     CACHE_ALIGNED struct commit commit;
+    struct log_ahead ahead;
 
     /* Protected by mu: background work. */
     struct loam_mutex mu;

@@ -224,10 +224,13 @@ static void flush_waiting(struct loam_db *db) NO_THREAD_CHECK
         bytes += memtable_bytes(state->immutable[i]);
     }
     struct loam_error err = {0};
-    /* First of all: once the tables are installed, nothing may keep the memtables in the list. */
+    /* No table may be newer than the logs: settled first. Before all: once the tables are
+     * installed, nothing may keep the memtables in the list. */
     struct read_state *next = state_alloc();
-    int rc = next == NULL ? mem_fail(&err, sizeof(*next))
-                          : flush_memtables(db, state->immutable, state->immutable_count, &err);
+    int rc = next == NULL ? mem_fail(&err, sizeof(*next)) : log_ahead_settle(db, &err);
+    if (rc == LOAM_OK) {
+        rc = flush_memtables(db, state->immutable, state->immutable_count, &err);
+    }
     uint64_t ns = monotonic_ns() - start;
     background_report(db, WORK_FLUSH, rc, &err);
     mutex_lock(&db->mu);

@@ -64,8 +64,13 @@ static void refuse_group(struct loam_db *db, struct ticket *first, const struct 
 /* The numbers of the group are not given out again; those of before are durable with the cut. */
 static void write_failed(struct loam_db *db, struct ticket *first, const struct loam_error *cause)
 {
+    struct loam_error seal;
     if (wal_writer_has_failed(db->commit.wal)) {
         poison_group(db, first, cause);
+        return;
+    }
+    if (log_ahead_settle(db, &seal) != LOAM_OK) {
+        poison_group(db, first, &seal);
         return;
     }
     db->commit.must_rotate = true;
@@ -204,6 +209,35 @@ frame_ticket(struct loam_db *db, struct ticket *ticket, uint64_t seq, bool needs
     }
 }
 
+/* Records claim what is durable only once the logs before are. */
+static void anchor(struct loam_db *db)
+{
+    struct commit *commit = &db->commit;
+    /* Acquire: pairs with the release of whoever sealed. */
+    if (UNLIKELY(!commit->is_anchored) &&
+        atomic_load_explicit(&db->ahead.is_sealed, memory_order_acquire)) {
+        wal_writer_anchor(commit->wal);
+        commit->is_anchored = true;
+    }
+}
+
+/* Write-out is started for every whole piece of so many bytes, so that a sync finds little left to
+ * do. Never for a piece that is still being filled: its pages would be written again, and a page of
+ * a mapped file may be as large as the piece. */
+#define BEHIND_STEP (2u << 20)
+
+static void write_behind(struct loam_db *db)
+{
+    struct commit *commit = &db->commit;
+    uint64_t size = wal_writer_size(commit->wal);
+    uint64_t whole = size - size % BEHIND_STEP;
+    if (UNLIKELY(whole > commit->behind)) {
+        wal_writer_let_go(commit->wal, commit->behind, whole);
+        log_ahead_hint(db, commit->behind, whole);
+        commit->behind = whole;
+    }
+}
+
 /* Resolves and frames every open ticket; sequence numbers are given out in order. Returns how many
  * operations were framed. */
 static uint64_t frame(struct loam_db *db, struct ticket *first)
@@ -291,6 +325,9 @@ static int sync_log(struct loam_db *db, struct loam_error *err)
         return LOAM_OK;
     }
     uint64_t start = monotonic_ns();
+    if (GUARD(SEAL_FIRST)) {
+        TRY(log_ahead_settle(db, err));
+    }
     TRY(wal_writer_sync(wal, err));
     uint64_t span = monotonic_ns() - start;
     histogram_add(&db->histograms[LOAM_HISTOGRAM_SYNC], span);
@@ -342,6 +379,7 @@ static void commit_group(struct loam_db *db, struct ticket *first)
 {
     struct commit *commit = &db->commit;
     struct loam_error err;
+    anchor(db);
     uint64_t framed = frame(db, first);
     if (framed > 0) {
         uint64_t before = wal_writer_size(commit->wal);
@@ -349,6 +387,7 @@ static void commit_group(struct loam_db *db, struct ticket *first)
             write_failed(db, first, &err);
             return;
         }
+        write_behind(db);
         /* Out of memory: the log has the rows, the memtable a part of them. Nobody sees that part,
          * as nothing is published any more. */
         if (insert_group(db, first, &err) != LOAM_OK) {
@@ -367,6 +406,9 @@ static void commit_group(struct loam_db *db, struct ticket *first)
     }
     publish(db, first, is_sync);
     schedule_sync(db, first);
+    if (UNLIKELY(db->ahead.is_manual)) {
+        log_ahead_step(db);
+    }
 }
 
 void group_process(struct loam_db *db, struct ticket *first)

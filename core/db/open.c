@@ -177,6 +177,7 @@ handle_new(struct env *env, const char *path, const struct loam_options *options
     jobs_init(&db->jobs, env);
     tasks_init(&db->tasks);
     log_ring_init(&db->log, env);
+    log_ahead_init(&db->ahead);
     for (int i = 0; i < LOAM_HISTOGRAM_COUNT; i++) {
         histogram_init(&db->histograms[i]);
     }
@@ -205,6 +206,7 @@ static int handle_free(struct loam_db *db, struct loam_error *err)
     env_dir_close(db->dir);
     overlay_deinit(&db->commit.overlay);
     log_ring_deinit(&db->log);
+    log_ahead_deinit(&db->ahead);
     tasks_deinit(&db->tasks);
     jobs_deinit(&db->jobs);
     cond_deinit(&db->progress);

@@ -36,13 +36,6 @@ static int flush_part(struct loam_db *db, struct recovery *recovery, struct loam
     return LOAM_OK;
 }
 
-static int corrupt(uint64_t log, uint64_t offset, const char *what, struct loam_error *err)
-{
-    char name[FILE_NAME_SIZE];
-    file_name_make(FILE_WAL, log, name);
-    return fail(err, LOAM_CORRUPT, "%s:%" PRIu64 ": %s", name, offset, what);
-}
-
 static int insert_waiting(struct recovery *recovery, struct loam_error *err)
 {
     struct replay_rows *waiting = &recovery->waiting;
@@ -61,13 +54,14 @@ static int decode_op(const char **cursor,
 {
     return ops_next(cursor, limit, out) == LOAM_OK
                ? LOAM_OK
-               : corrupt(log, record->offset, "operation cannot be decoded", err);
+               : recover_corrupt(log, record->offset, "operation cannot be decoded", err);
 }
 
 static int
 check_end(const char *cursor, const char *limit, uint64_t log, uint64_t at, struct loam_error *err)
 {
-    return cursor == limit ? LOAM_OK : corrupt(log, at, "bytes behind the last operation", err);
+    return cursor == limit ? LOAM_OK
+                           : recover_corrupt(log, at, "bytes behind the last operation", err);
 }
 
 /* A record of one small row waits for others: four go into the memtable in half the time. */
@@ -116,7 +110,7 @@ static int replay_record(struct loam_db *db,
 {
     if (record->first_seq <= recovery->last_seq || record->first_seq > SEQ_MAX ||
         record->count == 0 || record->count > SEQ_MAX - record->first_seq) {
-        return corrupt(log, record->offset, "sequence number out of order", err);
+        return recover_corrupt(log, record->offset, "sequence number out of order", err);
     }
     TRY(record->count == 1 && record->size <= REPLAY_ROW_MAX
             ? replay_row(recovery, log, record, err)
@@ -130,32 +124,10 @@ static int replay_record(struct loam_db *db,
     return LOAM_OK;
 }
 
-/* A log that is not the last must be complete, and the next one must know it. */
-static int check_link(const struct recovery *recovery,
-                      size_t index,
-                      const struct wal_link *before,
-                      const struct wal_link *named,
-                      struct loam_error *err)
-{
-    if (index == 0 || named->number == 0 || !GUARD(LOG_LINK)) {
-        return LOAM_OK;
-    }
-    if (named->number != before->number || named->size != before->size ||
-        named->chain != before->chain) {
-        return corrupt(recovery->logs[index], 0,
-                       "the log before it is not the one it was written after", err);
-    }
-    return LOAM_OK;
-}
-
-static int replay_log(struct loam_db *db,
-                      struct recovery *recovery,
-                      size_t index,
-                      struct wal_link *link,
-                      struct loam_error *err)
+static int
+replay_log(struct loam_db *db, struct recovery *recovery, size_t index, struct loam_error *err)
 {
     uint64_t number = recovery->logs[index];
-    bool is_last = index + 1 == recovery->log_count;
     bool is_prefix = db->options.wal_recovery == LOAM_WAL_PREFIX;
     struct wal_reader *reader = NULL;
     int opened = wal_reader_open(db->dir, number, &db->tables.id, is_prefix, &reader, err);
@@ -163,11 +135,10 @@ static int replay_log(struct loam_db *db,
         return LOAM_OK;
     }
     if (opened == LOAM_NOT_FOUND) {
-        return corrupt(number, 0, "the manifest names this log, but it is gone", err);
+        return recover_corrupt(number, 0, "the manifest names this log, but it is gone", err);
     }
     TRY(opened);
-    struct wal_link previous = wal_reader_previous(reader);
-    int rc = check_link(recovery, index, link, &previous, err);
+    int rc = LOAM_OK;
     struct record record;
     while (rc == LOAM_OK) {
         rc = wal_reader_next(reader, &record, err);
@@ -176,22 +147,13 @@ static int replay_log(struct loam_db *db,
         }
     }
     if (rc == LOAM_NOT_FOUND) {
-        int end = wal_reader_end(reader);
-        rc = LOAM_OK;
-        recovery->was_clean &= end == WAL_END_SEALED;
-        if (end == WAL_END_DAMAGED || (!is_last && end != WAL_END_SEALED && is_prefix)) {
-            recovery->is_stopped = true;
-        } else if (!is_last && end != WAL_END_SEALED) {
-            rc = corrupt(number, wal_reader_position(reader),
-                         "ends early, and another log follows it", err);
-        }
+        rc = recover_judge_end(db, recovery, index, reader, err);
         if (wal_reader_dropped(reader) > 0) {
             log_ring_add(&db->log, LOAM_LOG_WARN,
                          "%012" PRIu64 ".wal: %" PRIu64
                          " bytes of an unfinished or damaged tail dropped at %" PRIu64,
                          number, wal_reader_dropped(reader), wal_reader_position(reader));
         }
-        *link = wal_reader_link(reader);
     }
     if (rc == LOAM_OK) {
         rc = insert_waiting(recovery, err);
@@ -213,9 +175,8 @@ int recover_replay(struct loam_db *db, struct recovery *recovery, struct loam_er
     if (recovery->memtable == NULL) {
         return mem_fail(err, 1);
     }
-    struct wal_link link = {0};
     for (size_t i = 0; i < recovery->log_count && !recovery->is_stopped; i++) {
-        TRY(replay_log(db, recovery, i, &link, err));
+        TRY(replay_log(db, recovery, i, err));
     }
     /* The manifest's number may be above or below: it is written when a log begins. */
     uint64_t known = version_set_last_seq(db->versions);
@@ -258,6 +219,9 @@ int recover_install(struct loam_db *db, struct recovery *recovery, struct loam_e
 {
     if (memtable_count(recovery->memtable) > 0) {
         TRY(flush_part(db, recovery, err));
+    }
+    if (recovery->last_seq < recovery->dropped_seq) {
+        recovery->last_seq = recovery->dropped_seq;
     }
     if (!recovery->was_clean && GUARD(SEQUENCE_JUMP) && recovery->last_seq < SEQ_MAX - SEQ_JUMP) {
         recovery->last_seq += SEQ_JUMP;

@@ -13,6 +13,7 @@
 #define LOAM_DB_RECOVER_H
 
 #include "db/background.h"
+#include "disk/wal_reader.h"
 
 /* Rows of small records that wait to go into the memtable abreast. */
 enum { REPLAY_ROW_MAX = 512 };
@@ -32,14 +33,24 @@ struct recovery {
     size_t log_count;
     uint64_t last_seq;
     uint64_t rows;
-    bool was_clean;    /* Every log sealed. */
-    bool is_stopped;   /* Prefix mode: damage was met, what follows it is left out. */
-    bool is_installed; /* The edit is durable: the flushed tables belong to the store. */
+    bool was_clean;       /* Every log sealed. */
+    uint64_t dropped_seq; /* Highest number in logs that were left out; 0 = none. */
+    bool is_stopped;      /* What follows is left out: never durable, or damaged (prefix mode). */
+    bool is_installed;    /* The edit is durable: the flushed tables belong to the store. */
 };
 
 /* Replays the logs; large ones are flushed to tables on the way. Errors: CORRUPT, IO, NO_SPACE,
  * NO_MEMORY. */
 NODISCARD int recover_replay(struct loam_db *db, struct recovery *recovery, struct loam_error *err);
+/* recover_follow.c: whether a log that was read to its end is complete; when it is not, either the
+ * logs behind it are left out (is_stopped), or it is damaged. Errors: CORRUPT, IO, NO_MEMORY. */
+NODISCARD int recover_judge_end(struct loam_db *db,
+                                struct recovery *recovery,
+                                size_t index,
+                                const struct wal_reader *reader,
+                                struct loam_error *err);
+/* CORRUPT at an offset of a log. */
+int recover_corrupt(uint64_t log, uint64_t offset, const char *what, struct loam_error *err);
 /* Flushes what is left, begins a new log and makes all of it durable in the manifest. Publishes the
  * first state. */
 NODISCARD int

@@ -177,8 +177,13 @@ int room_make(struct loam_db *db, struct ticket *first, size_t bytes, struct loa
     if (UNLIKELY(atomic_load_explicit(&db->is_paced, memory_order_relaxed))) {
         pace(db, bytes);
     }
-    bool is_full = memtable_bytes(commit->memtable) >= db->options.memtable_bytes;
+    size_t filled = memtable_bytes(commit->memtable);
+    bool is_full = filled >= db->options.memtable_bytes;
     bool is_empty = memtable_count(commit->memtable) == 0;
+    if (UNLIKELY(filled >= db->options.memtable_bytes / 4 * 3 && !commit->is_next_asked)) {
+        commit->is_next_asked = true;
+        log_ahead_want(db);
+    }
     if (commit->wal != NULL && !commit->must_rotate && !is_full &&
         (is_empty || wal_writer_size(commit->wal) + bytes <= commit->wal_limit)) {
         return LOAM_OK;

@@ -2,6 +2,9 @@
 /*
  * rotate.c - from one log and memtable to the next.
  *
+ * A full log is followed by the one that was made ahead (log_ahead.h). Else, above all after an
+ * explicit flush or a failure:
+ *
  *   seal the log (end record, sync) -> create the next log, synced, in its directory -> manifest
  * edit that names it -> publish the state with the new memtable -> wake the flush thread
  *
@@ -68,37 +71,87 @@ static void remove_log(struct loam_db *db, uint64_t number)
     DISCARD(env_remove(db->dir, name, NULL)); /* An orphan otherwise: swept at the next open. */
 }
 
+void commit_use_log(struct commit *commit, const struct log_made *log)
+{
+    commit->wal = log->wal;
+    commit->wal_number = log->number;
+    commit->wal_limit = log->limit;
+    commit->behind = 0;
+    commit->is_next_asked = false;
+    commit->is_anchored = true;
+}
+
+/* Names a log that was made. Whatever fails, it is closed again and removed where that is safe. */
+static int name_log(struct loam_db *db,
+                    const struct log_made *log,
+                    struct manifest_edit *edit,
+                    struct loam_error *err)
+{
+    int rc = manifest_edit_add_log(edit, log->number, err);
+    KEEP_FIRST(rc, rc == LOAM_OK ? version_set_apply(db->versions, edit, err) : LOAM_OK);
+    if (rc != LOAM_OK) {
+        DISCARD(wal_writer_close(log->wal, NULL));
+        if (!version_set_failed(db->versions, NULL)) {
+            remove_log(db, log->number); /* Else the edit may be durable, and names it. */
+        }
+    }
+    return rc;
+}
+
 int log_begin(struct loam_db *db,
               uint64_t bytes_min,
               struct manifest_edit *edit,
               struct loam_error *err)
 {
     struct commit *commit = &db->commit;
-    uint64_t number = 0;
-    TRY(version_set_next_file(db->versions, &number, err));
-    uint64_t limit = allocation(db, bytes_min);
-    struct wal_writer *wal = NULL;
-    int rc = wal_writer_open(db->dir, number, &db->tables.id, &commit->link, limit,
-                             bytes_min == 0 ? WAL_ALLOCATE_MIN : limit, &wal, err);
+    struct log_made log = {.limit = allocation(db, bytes_min)};
+    TRY(version_set_next_file(db->versions, &log.number, err));
+    int rc = wal_writer_open(db->dir, log.number, &db->tables.id, &commit->link, log.limit,
+                             bytes_min == 0 ? WAL_ALLOCATE_MIN : log.limit, &log.wal, err);
     if (rc != LOAM_OK) {
-        remove_log(db, number);
+        remove_log(db, log.number);
         return rc;
     }
-    rc = manifest_edit_add_log(edit, number, err);
-    if (rc == LOAM_OK) {
-        manifest_edit_set_last_seq(edit, commit->next_seq - 1);
-        rc = version_set_apply(db->versions, edit, err);
-    }
+    manifest_edit_set_last_seq(edit, commit->next_seq - 1);
+    TRY(name_log(db, &log, edit, err));
+    commit_use_log(commit, &log);
+    return LOAM_OK;
+}
+
+int log_make_ahead(struct loam_db *db, struct log_made *out)
+{
+    struct log_made log = {.limit = allocation(db, 0)};
+    TRY(version_set_next_file(db->versions, &log.number, NULL));
+    int rc = wal_writer_open_ahead(db->dir, log.number, &db->tables.id, log.limit, &log.wal, NULL);
     if (rc != LOAM_OK) {
-        DISCARD(wal_writer_close(wal, NULL));
-        if (!version_set_failed(db->versions, NULL)) {
-            remove_log(db, number); /* Else the edit may be durable, and names it. */
-        }
+        remove_log(db, log.number);
         return rc;
     }
-    commit->wal = wal;
-    commit->wal_number = number;
-    commit->wal_limit = limit;
+    struct manifest_edit *edit = manifest_edit_new();
+    if (edit == NULL) {
+        DISCARD(wal_writer_close(log.wal, NULL));
+        remove_log(db, log.number);
+        return LOAM_NO_MEMORY;
+    }
+    rc = name_log(db, &log, edit, NULL);
+    manifest_edit_free(edit);
+    if (rc != LOAM_OK) {
+        DISCARD(db_poison_if_lost(db));
+        return rc;
+    }
+    *out = log;
+    return LOAM_OK;
+}
+
+/* Begins a log; one that was made ahead is not wanted, for it is large. */
+static int log_instead(struct loam_db *db,
+                       uint64_t bytes_min,
+                       struct manifest_edit *edit,
+                       struct loam_error *err)
+{
+    TRY(log_ahead_drop(db, edit, err));
+    TRY(log_begin(db, bytes_min, edit, err));
+    log_ahead_dropped(db);
     return LOAM_OK;
 }
 
@@ -113,7 +166,7 @@ static int replace_log(struct loam_db *db, uint64_t bytes_min, struct loam_error
         return mem_fail(err, 1);
     }
     int rc = manifest_edit_remove_log(edit, old_number, err);
-    KEEP_FIRST(rc, rc == LOAM_OK ? log_begin(db, bytes_min, edit, err) : LOAM_OK);
+    KEEP_FIRST(rc, rc == LOAM_OK ? log_instead(db, bytes_min, edit, err) : LOAM_OK);
     manifest_edit_free(edit);
     TRY(rc);
     DISCARD(wal_writer_close(old, NULL)); /* It holds nothing. */
@@ -129,7 +182,7 @@ static int next_log(struct loam_db *db, uint64_t bytes_min, struct loam_error *e
     if (edit == NULL) {
         return mem_fail(err, 1);
     }
-    int rc = log_begin(db, bytes_min, edit, err);
+    int rc = log_instead(db, bytes_min, edit, err);
     manifest_edit_free(edit);
     return rc;
 }
@@ -138,7 +191,16 @@ int rotate(struct loam_db *db, uint64_t wal_bytes_min, struct loam_error *err)
 {
     struct commit *commit = &db->commit;
     bool is_empty = commit->wal != NULL && wal_writer_is_empty(commit->wal);
-    int rc = is_empty ? replace_log(db, wal_bytes_min, err) : next_log(db, wal_bytes_min, err);
+    bool is_ahead = false;
+    TRY(log_ahead_settle(db, err));
+    if (commit->wal != NULL && !is_empty && !commit->must_rotate && wal_bytes_min > 0) {
+        TRY(log_ahead_switch(db, &is_ahead, err));
+    }
+    int rc = LOAM_OK;
+    if (!is_ahead) {
+        log_ahead_unhint(db); /* The present log will be closed. */
+        rc = is_empty ? replace_log(db, wal_bytes_min, err) : next_log(db, wal_bytes_min, err);
+    }
     if (rc != LOAM_OK) {
         DISCARD(db_poison_if_lost(db));
         return rc;

@@ -14,10 +14,25 @@
 #define CHECK_AT    8
 #define CHECK_FROM  12 /* The header check covers [12, 40). */
 #define UUID_AT     32
+#define LINK_AT     56
 #define HEADER_SUM  (FILE_HEADER_SIZE - 8)
 
 _Static_assert(RECORD_MARKER_AT == TYPE_AT + 1, "the marker follows the type");
 _Static_assert(BATCH_SIZE_MAX <= UINT32_MAX, "a payload size has 32 bits");
+
+void wal_link_encode(const struct wal_link *link, char *out)
+{
+    put_u64(out, link->number);
+    put_u64(out + 8, link->size);
+    put_u64(out + 16, link->chain);
+}
+
+void wal_link_decode(struct wal_link *link, const char *data)
+{
+    link->number = get_u64(data);
+    link->size = get_u64(data + 8);
+    link->chain = get_u64(data + 16);
+}
 
 uint64_t file_header_encode(const struct file_header *header, char *out)
 {
@@ -27,9 +42,7 @@ uint64_t file_header_encode(const struct file_header *header, char *out)
     put_u64(out + 24, header->number);
     memcpy(out + UUID_AT, header->id.uuid, sizeof(header->id.uuid));
     put_u64(out + 48, header->id.epoch);
-    put_u64(out + 56, header->link.number);
-    put_u64(out + 64, header->link.size);
-    put_u64(out + 72, header->link.chain);
+    wal_link_encode(&header->link, out + LINK_AT);
     uint64_t sum = checksum_64(out, HEADER_SUM, 0);
     put_u64(out + HEADER_SUM, sum);
     return sum;
@@ -71,9 +84,7 @@ int file_header_decode(struct file_header *header,
     header->version = version;
     memcpy(header->id.uuid, data + UUID_AT, sizeof(header->id.uuid));
     header->id.epoch = get_u64(data + 48);
-    header->link.number = get_u64(data + 56);
-    header->link.size = get_u64(data + 64);
-    header->link.chain = get_u64(data + 72);
+    wal_link_decode(&header->link, data + LINK_AT);
     return LOAM_OK;
 }
 

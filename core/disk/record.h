@@ -25,7 +25,7 @@
 #include "env/env.h"
 
 /* ffi: begin */
-enum record_type { RECORD_BATCH = 1, RECORD_END = 2, RECORD_EDIT = 3 };
+enum record_type { RECORD_BATCH = 1, RECORD_END = 2, RECORD_EDIT = 3, RECORD_BEGIN = 4 };
 enum { RECORD_HEADER_SIZE = 40, FILE_HEADER_SIZE = 96 };
 
 /* Identity of a store: in every file header. */
@@ -34,11 +34,12 @@ struct store_id {
     uint64_t epoch; /* Constant 1 on one machine. */
 };
 
-/* What a log remembers of the one before it. All zero for the first log of a store, and in a
- * manifest. */
+/* What a log remembers of the one before it: in its header, or in its first record when it was made
+ * ahead. All zero for the first log of a store, and in a manifest. */
+enum { WAL_LINK_SIZE = 24 };
 struct wal_link {
     uint64_t number;
-    uint64_t size;  /* Final length in bytes. */
+    uint64_t size;  /* Length in bytes, with or without its end record. */
     uint64_t chain; /* Running hash over the checksums of its header and records. */
 };
 
@@ -55,7 +56,7 @@ struct record {
 
 #define WAL_MAGIC        "LOAM.WAL"
 #define MANIFEST_MAGIC   "LOAM.MAN"
-#define WAL_VERSION      1u
+#define WAL_VERSION      2u
 #define MANIFEST_VERSION 1u
 
 struct file_header {
@@ -66,6 +67,9 @@ struct file_header {
     struct wal_link link;
 };
 
+/* WAL_LINK_SIZE bytes. */
+void wal_link_encode(const struct wal_link *link, char *out);
+void wal_link_decode(struct wal_link *link, const char *data);
 /* Writes FILE_HEADER_SIZE bytes to out and returns the header's checksum, where the chain begins.
  */
 uint64_t file_header_encode(const struct file_header *header, char *out);

@@ -14,11 +14,35 @@ struct wal_reader {
     struct record_reader records;
     struct wal_link previous;
     uint64_t number;
-    uint64_t position; /* Behind the last record that was accepted. */
-    uint64_t chain;    /* Up to position. */
+    uint64_t position;       /* Behind the last record that was accepted. */
+    uint64_t chain;          /* Up to position. */
+    struct wal_link batches; /* This log's link without its end record. */
     bool prefix_mode;
     int end; /* enum wal_end */
 };
+
+static bool wal_link_equal(const struct wal_link *a, const struct wal_link *b)
+{
+    return a->number == b->number && a->size == b->size && a->chain == b->chain;
+}
+
+static void accept(struct wal_reader *reader)
+{
+    reader->position = reader->records.position;
+    reader->chain = reader->records.chain;
+}
+
+/* A log that was made ahead has its link in the first record, from its first use on. */
+static int read_begin(struct wal_reader *reader, struct loam_error *err)
+{
+    struct record record;
+    int rc = record_reader_next(&reader->records, &record, err);
+    if (rc == LOAM_OK && record.type == RECORD_BEGIN && record.size == WAL_LINK_SIZE) {
+        wal_link_decode(&reader->previous, record.payload);
+        accept(reader);
+    }
+    return rc == LOAM_NOT_FOUND ? LOAM_OK : rc; /* Anything else there is judged as a batch. */
+}
 
 static int open_checked(struct wal_reader *reader,
                         struct env_dir *dir,
@@ -31,8 +55,7 @@ static int open_checked(struct wal_reader *reader,
         .magic = WAL_MAGIC, .version = WAL_VERSION, .number = reader->number};
     TRY(record_reader_open(&reader->records, dir, name, &header, err));
     reader->previous = header.link;
-    reader->position = reader->records.position;
-    reader->chain = reader->records.chain;
+    accept(reader);
     if (memcmp(header.id.uuid, id->uuid, sizeof(id->uuid)) != 0) {
         return fail(err, LOAM_CORRUPT, "%s: belongs to another store (its uuid differs)", name);
     }
@@ -40,9 +63,12 @@ static int open_checked(struct wal_reader *reader,
         return fail(err, LOAM_CORRUPT, "%s: epoch %llu is later than the store's %llu", name,
                     (unsigned long long)header.id.epoch, (unsigned long long)id->epoch);
     }
-    if (header.link.number >= reader->number) {
+    if (reader->previous.number == 0) {
+        TRY(read_begin(reader, err));
+    }
+    if (reader->previous.number >= reader->number) {
         return fail(err, LOAM_CORRUPT, "%s: names log %llu as the one before it", name,
-                    (unsigned long long)header.link.number);
+                    (unsigned long long)reader->previous.number);
     }
     return LOAM_OK;
 }
@@ -130,12 +156,13 @@ int wal_reader_next(struct wal_reader *reader, struct record *out, struct loam_e
     if (record.type != RECORD_END && !is_batch(&record)) {
         return refuse(reader, &record, err);
     }
-    reader->position = reader->records.position;
-    reader->chain = reader->records.chain;
     if (record.type == RECORD_END) {
+        reader->batches = wal_reader_link(reader);
+        accept(reader);
         reader->end = WAL_END_SEALED;
         return LOAM_NOT_FOUND;
     }
+    accept(reader);
     *out = record;
     return LOAM_OK;
 }
@@ -164,6 +191,12 @@ struct wal_link wal_reader_link(const struct wal_reader *reader)
 {
     return (struct wal_link){
         .number = reader->number, .size = reader->position, .chain = reader->chain};
+}
+
+bool wal_reader_is_named_by(const struct wal_reader *reader, const struct wal_link *link)
+{
+    struct wal_link own = wal_reader_link(reader);
+    return wal_link_equal(link, &own) || wal_link_equal(link, &reader->batches);
 }
 
 void wal_reader_close(struct wal_reader *reader)

@@ -12,6 +12,8 @@
 #ifndef LOAM_DISK_WAL_READER_H
 #define LOAM_DISK_WAL_READER_H
 
+#include <stdbool.h>
+
 #include "disk/record.h"
 
 /* ffi: begin */
@@ -44,9 +46,14 @@ int wal_reader_end(const struct wal_reader *reader);
  * reached; bytes behind an end record count too). */
 uint64_t wal_reader_position(const struct wal_reader *reader);
 uint64_t wal_reader_dropped(const struct wal_reader *reader);
-/* The log before this one, from the header; and this log's own link once its end was reached. */
+/* The log before this one, from the header or the first record: number 0 when there is none, or
+ * when a log that was made ahead has not been written to. */
 struct wal_link wal_reader_previous(const struct wal_reader *reader);
+/* Once its end was reached: this log's own link, end record included; and whether `link` means this
+ * log as it was read, with or without its end record, which the next log may not have waited for.
+ */
 struct wal_link wal_reader_link(const struct wal_reader *reader);
+bool wal_reader_is_named_by(const struct wal_reader *reader, const struct wal_link *link);
 void wal_reader_close(struct wal_reader *reader);
 /* ffi: end */
 

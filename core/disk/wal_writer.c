@@ -11,10 +11,6 @@
 #include "base/memory.h"
 #include "disk/file_name.h"
 
-/* Write-out is started for every whole piece of so many bytes, so that a sync finds little left to
- * do. Never for a piece that is still being filled: its pages would be written again, and a page of
- * a mapped file may be as large as the piece. */
-#define BEHIND_STEP     (2u << 20)
 #define BUFFER_KEEP_MAX (4u << 20) /* A larger buffer is given back after its write. */
 #define LENT_MIN        (1u << 20) /* From here on a payload is written from where it is. */
 
@@ -23,7 +19,7 @@ struct wal_writer {
     struct record_key key;
     uint64_t number;
     uint64_t written; /* Bytes handed to the kernel. */
-    uint64_t behind;  /* Of those, bytes whose write-out was started. */
+    uint64_t first;   /* Where the first batch begins. */
     uint64_t durable; /* Of those, bytes known to be synced. */
     uint64_t chain;   /* Over everything framed. */
     uint64_t written_chain;
@@ -31,9 +27,10 @@ struct wal_writer {
     struct slice lent;         /* A payload that stands lent_at bytes into the buffer, or none. */
     size_t lent_at;
     bool is_sealed;
-    bool is_mapped;  /* The file may be longer than what was written. */
-    bool is_spent;   /* A write was taken back: no record but the end record may follow. */
-    int failed_code; /* LOAM_OK, or the poison. */
+    bool is_anchored; /* All logs before it are durable. */
+    bool is_mapped;   /* The file may be longer than what was written. */
+    bool is_spent;    /* A write was taken back: no record but the end record may follow. */
+    int failed_code;  /* LOAM_OK, or the poison. */
     struct loam_error failed;
 };
 
@@ -98,7 +95,8 @@ static int begin_file(struct wal_writer *writer,
     if (GUARD(WAL_DIR_SYNC)) {
         TRY(env_dir_sync(dir, err));
     }
-    writer->written = writer->durable = FILE_HEADER_SIZE;
+    writer->written = writer->durable = writer->first = FILE_HEADER_SIZE;
+    writer->is_anchored = true;
     return LOAM_OK;
 }
 
@@ -147,10 +145,22 @@ static size_t framed_size(const struct wal_writer *writer)
     return writer->buffer.size + writer->lent.size;
 }
 
+int wal_writer_open_ahead(struct env_dir *dir,
+                          uint64_t number,
+                          const struct store_id *id,
+                          uint64_t expected,
+                          struct wal_writer **out,
+                          struct loam_error *err)
+{
+    TRY(wal_writer_open(dir, number, id, NULL, expected, expected, out, err));
+    (*out)->is_anchored = false;
+    return LOAM_OK;
+}
+
 static int add_record(struct wal_writer *writer, struct record *record, struct loam_error *err)
 {
     record->offset = writer->written + framed_size(writer);
-    record->durable_upto = writer->durable;
+    record->durable_upto = writer->is_anchored || !GUARD(LOG_ANCHOR) ? writer->durable : 0;
     if (record->size < LENT_MIN || writer->lent.size > 0) {
         return record_append(&writer->buffer, writer->key, record, &writer->chain, err);
     }
@@ -181,6 +191,26 @@ int wal_writer_add(struct wal_writer *writer,
                             .count = count,
                             .type = RECORD_BATCH};
     return add_record(writer, &record, err);
+}
+
+int wal_writer_begin(struct wal_writer *writer,
+                     const struct wal_link *previous,
+                     struct loam_error *err)
+{
+    TRY(check_usable(writer, err));
+    PRE(writer->written == FILE_HEADER_SIZE && previous->number < writer->number);
+    char bytes[WAL_LINK_SIZE];
+    wal_link_encode(previous, bytes);
+    struct record begin = {.type = RECORD_BEGIN, .payload = bytes, .size = sizeof(bytes)};
+    TRY(add_record(writer, &begin, err));
+    TRY(wal_writer_write(writer, err));
+    writer->first = writer->written;
+    return LOAM_OK;
+}
+
+void wal_writer_anchor(struct wal_writer *writer)
+{
+    writer->is_anchored = true;
 }
 
 void wal_writer_forget(struct wal_writer *writer)
@@ -225,11 +255,6 @@ int wal_writer_write(struct wal_writer *writer, struct loam_error *err)
     writer->written += framed_size(writer);
     writer->written_chain = writer->chain;
     wal_writer_forget(writer);
-    uint64_t whole = writer->written - writer->written % BEHIND_STEP;
-    if (whole > writer->behind) {
-        env_write_behind(writer->file, writer->behind, whole - writer->behind);
-        writer->behind = whole;
-    }
     if (buffer->capacity > BUFFER_KEEP_MAX) {
         loam_buffer_free(buffer);
     }
@@ -259,7 +284,22 @@ bool wal_writer_is_spent(const struct wal_writer *writer)
 
 bool wal_writer_is_empty(const struct wal_writer *writer)
 {
-    return writer->written == FILE_HEADER_SIZE;
+    return writer->written == writer->first;
+}
+
+bool wal_writer_is_mapped(const struct wal_writer *writer)
+{
+    return writer->is_mapped;
+}
+
+void wal_writer_let_go(struct wal_writer *writer, uint64_t from, uint64_t upto)
+{
+    env_let_go(writer->file, from, upto - from);
+}
+
+void wal_writer_write_behind(struct wal_writer *writer, uint64_t from, uint64_t upto)
+{
+    env_write_behind(writer->file, from, upto - from);
 }
 
 uint64_t wal_writer_size(const struct wal_writer *writer)
@@ -282,6 +322,7 @@ int wal_writer_seal(struct wal_writer *writer, struct loam_error *err)
 {
     TRY(check_usable(writer, err));
     PRE(writer->buffer.size == 0);
+    writer->is_anchored = true;
     /* The end record claims that all before it is durable: it must not reach the disk first. */
     if (writer->durable < writer->written) {
         TRY(wal_writer_sync(writer, err));

@@ -2,6 +2,10 @@
 /*
  * wal_writer.h - appends records to one write-ahead log. Floor 2. Called by db's commit path only.
  *
+ * A log is made behind a sealed one (wal_writer_open() with its link), or ahead, while another is
+ * still written: then it begins with a record that holds the link (wal_writer_begin()), and until
+ * the one before is sealed (wal_writer_anchor()) its records claim nothing to be durable.
+ *
  * Records are framed into memory by wal_writer_add() and reach the kernel by wal_writer_write();
  * wal_writer_sync() makes them durable. A failed write is taken back: the file is cut to what was
  * written before and synced, and from then on the log is spent: it can be sealed, and takes no
@@ -29,6 +33,21 @@ int wal_writer_open(struct env_dir *dir,
                     uint64_t allocated,
                     struct wal_writer **out,
                     struct loam_error *err);
+/* The same for a log that is made ahead: all of `expected` is reserved. Nothing may be added before
+ * wal_writer_begin(). */
+int wal_writer_open_ahead(struct env_dir *dir,
+                          uint64_t number,
+                          const struct store_id *id,
+                          uint64_t expected,
+                          struct wal_writer **out,
+                          struct loam_error *err);
+/* Writes the record that says which log is the one before; not synced. Errors as those of
+ * wal_writer_write(). */
+int wal_writer_begin(struct wal_writer *writer,
+                     const struct wal_link *previous,
+                     struct loam_error *err);
+/* The log before is sealed: a sync of this one is worth something from now on. */
+void wal_writer_anchor(struct wal_writer *writer);
 /* Frames one batch of `count` operations, the first with number first_seq, into memory; no I/O. A
  * large payload is borrowed until the write or wal_writer_forget(). Errors: NO_MEMORY, TOO_LARGE:
  * nothing added; the last failure once the log is spent. */
@@ -49,16 +68,23 @@ int wal_writer_sync(struct wal_writer *writer, struct loam_error *err);
 bool wal_writer_has_failed(const struct wal_writer *writer);
 /* A write was taken back; the records before it are durable. */
 bool wal_writer_is_spent(const struct wal_writer *writer);
-/* Holds no record. */
+/* Holds no batch. */
 bool wal_writer_is_empty(const struct wal_writer *writer);
+/* Whether its space is reserved and mapped, so that writing to it cannot fail for want of space. */
+bool wal_writer_is_mapped(const struct wal_writer *writer);
+/* The pages of [from, upto) need not stay in this process's memory; their bytes stay. Owner. */
+void wal_writer_let_go(struct wal_writer *writer, uint64_t from, uint64_t upto);
+/* Starts write-out of [from, upto) without waiting. Thread: any, while nobody closes the writer. */
+void wal_writer_write_behind(struct wal_writer *writer, uint64_t from, uint64_t upto);
 /* Bytes written so far, and of those known durable. */
 uint64_t wal_writer_size(const struct wal_writer *writer);
 uint64_t wal_writer_durable(const struct wal_writer *writer);
 /* Link for the next log, over what was written; final after wal_writer_seal(). */
 struct wal_link wal_writer_link(const struct wal_writer *writer);
-/* Syncs what was written, then writes the end record and syncs it: the log is complete. Nothing may
- * be added and not yet written. Errors: IO, NO_SPACE: the end record was taken back, all else is
- * durable, and sealing can be tried again, unless wal_writer_has_failed(). */
+/* All logs before must be sealed. Syncs what was written, then writes the end record and syncs it:
+ * the log is complete. Nothing may be added and not yet written. Errors: IO, NO_SPACE: the end
+ * record was taken back, all else is durable, and sealing can be tried again, unless
+ * wal_writer_has_failed(). */
 int wal_writer_seal(struct wal_writer *writer, struct loam_error *err);
 /* Gives back the space behind the end of a sealed log that may stay for long; one that is flushed
  * and removed within seconds is not worth the time. */

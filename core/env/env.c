@@ -290,6 +290,14 @@ int env_trim(struct env_file *file, uint64_t size, struct loam_error *err)
     return file->ops->trim(file, size, err);
 }
 
+void env_let_go(struct env_file *file, uint64_t offset, uint64_t size)
+{
+    PRE(file != NULL);
+    if (file->ops->let_go != NULL) {
+        file->ops->let_go(file, offset, size);
+    }
+}
+
 void env_write_behind(struct env_file *file, uint64_t offset, uint64_t size)
 {
     PRE(file != NULL);

@@ -66,6 +66,9 @@ struct env_file_ops {
      * an error as others do. Space of [0, first) is allocated at once, the rest in steps ahead of
      * the writes; the file is as long as its space. */
     int (*map)(struct env_file *file, uint64_t size, uint64_t first, struct loam_error *err);
+    /* Optional: of a mapping, whole pages of [offset, offset + size) may leave the memory of the
+     * process. What was written to them stays written. */
+    void (*let_go)(struct env_file *file, uint64_t offset, uint64_t size);
     /* Ends a mapping and cuts a file being written to `size`; durable after sync. */
     int (*trim)(struct env_file *file, uint64_t size, struct loam_error *err);
     /* Starts write-out of [offset, offset + size) without waiting: smooths the later sync. Hint
@@ -204,6 +207,7 @@ NODISCARD int env_sync(struct env_file *file, struct loam_error *err);
 NODISCARD int env_size(struct env_file *file, uint64_t *size, struct loam_error *err);
 NODISCARD int env_allocate(struct env_file *file, uint64_t size, struct loam_error *err);
 /* Errors: UNSUPPORTED the driver or file system cannot; NO_SPACE; IO. */
+void env_let_go(struct env_file *file, uint64_t offset, uint64_t size);
 NODISCARD int env_map(struct env_file *file, uint64_t size, uint64_t first, struct loam_error *err);
 /* What was written behind `size` is gone, after an env_sync() for good. */
 NODISCARD int env_trim(struct env_file *file, uint64_t size, struct loam_error *err);

@@ -194,6 +194,18 @@ static int map_file(struct env_file *base, uint64_t size, uint64_t first, struct
     return LOAM_OK;
 }
 
+static void let_go(struct env_file *base, uint64_t offset, uint64_t size)
+{
+    struct posix_file *file = file_of(base);
+    uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
+    uint64_t start = (offset + page - 1) / page * page;
+    uint64_t end = (offset + size) / page * page;
+    if (file->map != NULL && start < end && end <= file->map_size) {
+        /* Of a shared mapping this drops the page tables' entries only: the file has the bytes. */
+        (void)madvise(file->map + start, end - start, MADV_DONTNEED);
+    }
+}
+
 static void unmap(struct posix_file *file)
 {
     if (file->map != NULL) {
@@ -246,6 +258,7 @@ static const struct env_file_ops file_ops = {
     .size = size_of_file,
     .allocate = allocate,
     .map = map_file,
+    .let_go = let_go,
     .trim = trim,
     .write_behind = write_behind,
     .close = close_file,

@@ -26,8 +26,9 @@ function crash.expected(count)
 end
 
 --- Runs steps from `first` until `last` or the first failure. Every `sync_every`-th is synced, the
---- others are left to the kernel. Returns {attempted, acked, synced}: numbers of steps, and seq.
-function crash.run(db, first, last, sync_every)
+--- others are left to the kernel; every `flush_every`-th (default 97) is followed by a flush.
+--- Returns {attempted, acked, synced}: numbers of steps, and seq.
+function crash.run(db, first, last, sync_every, flush_every)
   local result = { attempted = first - 1, acked = first - 1, synced = first - 1, seq = 0 }
   for i = first, last do
     result.attempted = i
@@ -40,7 +41,7 @@ function crash.run(db, first, last, sync_every)
     if is_sync then
       result.synced = i
     end
-    if i % 97 == 0 and not db:flush() or i % 331 == 0 and not db:compact() then
+    if i % (flush_every or 97) == 0 and not db:flush() or i % 331 == 0 and not db:compact() then
       return result
     end
   end

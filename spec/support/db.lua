@@ -4,6 +4,7 @@
 --     local db = assert(store.open(files._p, "/db", { memtable_bytes = 65536 }))
 --     assert(db:put("a", "1"))   db:get "a"   db:rows { reverse = true }   assert(db:close())
 --
+-- options.log_ahead: logs are made ahead and sealed behind, at fixed steps, on any driver.
 -- Calls that fail answer nil, the name of the code, the text. store.close_all() belongs in
 -- after_each: it closes what a failed test left open.
 local cdef = require "spec.support.cdef"
@@ -13,6 +14,7 @@ local lib = require "spec.support.lib"
 
 cdef.load("env/env.h")
 cdef.load("db/open.h")
+cdef.load("db/log_ahead.h")
 
 local store = {}
 local open_stores = {}
@@ -28,12 +30,17 @@ function store.open(driver, path, options)
   local given, err = ffi.new("loam_options"), ffi.new("loam_error")
   lib.loam_options_init(given)
   for name, value in pairs(options or {}) do
-    given[name] = value
+    if name ~= "log_ahead" then
+      given[name] = value
+    end
   end
   local out = ffi.new("loam_db *[1]")
   local ok, code, text = answer(lib.db_open(driver, path, given, out, err), err)
   if not ok then
     return nil, code, text
+  end
+  if options and options.log_ahead then
+    lib.log_ahead_set_manual(out[0])
   end
   local db = setmetatable({ _p = out[0], _err = err, _bucket = 1 }, metatable)
   open_stores[db] = true

@@ -63,6 +63,27 @@ function wal.create(dir, number, options)
   return setmetatable({ _p = out[0] }, metatable)
 end
 
+--- Opens a log that is made ahead.
+function wal.create_ahead(dir, number, expected)
+  local err, out = ffi.new("struct loam_error"), ffi.new("struct wal_writer *[1]")
+  local rc = lib.wal_writer_open_ahead(dir._p, number, wal.id(), expected or 4096, out, err)
+  local ok, code, text = answer(rc, err)
+  if not ok then
+    return nil, code, text
+  end
+  return setmetatable({ _p = out[0] }, metatable)
+end
+
+--- Writes the record that names the log before (a cdata wal_link).
+function methods:begin(previous)
+  local err = ffi.new("struct loam_error")
+  return answer(lib.wal_writer_begin(self._p, previous, err), err)
+end
+
+function methods:anchor()
+  lib.wal_writer_anchor(self._p)
+end
+
 function methods:add(first_seq, count, payload)
   local err = ffi.new("struct loam_error")
   self._payload = payload -- A large one is borrowed until the write.
@@ -191,10 +212,13 @@ local function context(number, offset)
   return bit.bxor(x, bit.rshift(x, 32))
 end
 
+local VERSIONS = { ["LOAM.WAL"] = 2, ["LOAM.MAN"] = 1 }
+
 --- Bytes of a file header. fields: magic, version, required, optional, number, uuid, epoch, link.
 function wal.header(fields)
   local link = fields.link or { number = 0, size = 0, chain = 0 }
-  local bytes = (fields.magic or "LOAM.WAL") .. u(2, fields.version or 1) .. u(2, 0)
+  local magic = fields.magic or "LOAM.WAL"
+  local bytes = magic .. u(2, fields.version or VERSIONS[magic]) .. u(2, 0)
     .. u(4, fields.required or 0) .. u(4, fields.optional or 0) .. u(4, 0)
     .. u(8, fields.number) .. (fields.uuid or wal.UUID) .. u(8, fields.epoch or 1)
     .. u(8, link.number) .. u(8, link.size) .. u(8, link.chain) .. u(8, 0)

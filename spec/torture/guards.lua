@@ -42,6 +42,8 @@ guards.list = {
   { "FOLLOWER_OUTCOME", DB .. "async_spec.lua", "D02" },
   { "DISK_RESERVE", DB .. "space_spec.lua", "in front of the reserve" },
   { "STORE_LOCK", DB .. "write_spec.lua", "one handle at a time" },
+  { "SEAL_FIRST", DB .. "log_ahead_spec.lua", "C01 C03 C05" },
+  { "LOG_ANCHOR", DB .. "log_ahead_spec.lua", "never durable" },
   { "RECORD_CHECKSUM", DISK .. "wal_reader_spec.lua", "B01" },
   { "RECORD_SENSE", DISK .. "wal_reader_spec.lua", "verifies with" },
   { "DURABLE_PROOF", DISK .. "wal_reader_spec.lua", "B01" },

@@ -14,7 +14,7 @@ local wal = require "spec.support.wal"
 cdef.load("base/checksum.h")
 cdef.load("disk/table_testing.h")
 
-local FORMATS = { 1 } -- The last one is what this build writes.
+local FORMATS = { 1, 2 } -- The last one is what this build writes.
 local HEADER_CHECKED, FOOTER, FOOTER_CHECKED = 88, 88, 72
 local VERSION_OF_FILE, FEATURES_OF_FILE = 8, 12
 local VERSION_OF_TABLE, FEATURES_OF_TABLE = 64, 56
@@ -141,8 +141,8 @@ describe("a store of a later format (B10)", function()
     for name, bytes in pairs(golden.contents(files)) do
       if name:find("%.wal$") or name:find("^MANIFEST") then
         for offset, wanted in pairs {
-          [VERSION_OF_FILE] = "format version 2", [FEATURES_OF_FILE] = "required features 0x2" } do
-          local before, is_closed = refused(name, forge_header(bytes, offset, "\2\0"), wanted)
+          [VERSION_OF_FILE] = "format version 3", [FEATURES_OF_FILE] = "required features 0x3" } do
+          local before, is_closed = refused(name, forge_header(bytes, offset, "\3\0"), wanted)
           assert.is_true(is_closed)
           assert.same(before, golden.contents(files))
         end

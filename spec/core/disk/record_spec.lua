@@ -23,12 +23,12 @@ describe("disk.record", function()
     { "a later epoch", { epoch = 2 }, "CORRUPT", "epoch 2 is later than the store's 1" },
     { "a link to itself", { link = { number = 7, size = 0, chain = 0 } }, "CORRUPT",
       "names log 7 as the one before it" },
-    { "a newer version (B10)", { version = 2 }, "UNSUPPORTED",
-      "format version 2, this build reads 1 to 1" },
+    { "a newer version (B10)", { version = 3 }, "UNSUPPORTED",
+      "format version 3, this build reads 1 to 2" },
     { "version 0 (B10)", { version = 0 }, "UNSUPPORTED",
-      "format version 0, this build reads 1 to 1" },
+      "format version 0, this build reads 1 to 2" },
     { "an unknown required feature (B10)", { required = 0x40 }, "UNSUPPORTED",
-      "format version 1 with required features 0x40, this build knows none" },
+      "format version 2 with required features 0x40, this build knows none" },
   }
   for _, case in ipairs(headers) do
     local name, fields, code, text = unpack(case)

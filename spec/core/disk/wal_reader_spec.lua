@@ -314,7 +314,8 @@ describe("disk.wal_reader", function()
 
   local max = 9007199254740991
   local senseless = {
-    ["an unknown type"] = { type = 4 },
+    ["an unknown type"] = { type = 5 },
+    ["the type of a begin record, but no link"] = { type = lib.RECORD_BEGIN },
     ["a manifest's type"] = { type = lib.RECORD_EDIT },
     ["no operation"] = { count = 0 },
     ["sequence number 0"] = { first_seq = 0 },
@@ -335,6 +336,31 @@ describe("disk.wal_reader", function()
       assert.same({ "damaged", 96, 40 }, { prefix.ended, prefix.position, prefix.dropped })
     end)
   end
+
+  it("refuses a begin record behind another record", function()
+    local begin = { type = lib.RECORD_BEGIN, payload = ("\0"):rep(24), number = NUMBER, count = 0 }
+    begin.offset = wal.HEADER
+    local first = wal.record(begin)
+    begin.offset = wal.HEADER + #first
+    dir:put(NAME, wal.header { number = NUMBER } .. first .. wal.record(begin))
+
+    local got = assert(wal.read(dir, NUMBER))
+
+    assert.equal("CORRUPT", got.code)
+    assert.truthy(got.text:find("record at offset 160 has type 4", 1, true), got.text)
+  end)
+
+  it("refuses a begin record that names the log itself", function()
+    local link = string.char(NUMBER) .. ("\0"):rep(23)
+    dir:put(NAME, wal.header { number = NUMBER } .. wal.record {
+      type = lib.RECORD_BEGIN, payload = link, number = NUMBER, offset = wal.HEADER, count = 0 })
+
+    local log, code, text = wal.read(dir, NUMBER)
+
+    assert.is_nil(log)
+    assert.equal("CORRUPT", code)
+    assert.truthy(text:find("names log " .. NUMBER .. " as the one before it", 1, true), text)
+  end)
 
   it("answers NO_MEMORY at each allocation that fails (R01)", function()
     make { sealed = true }

@@ -26,6 +26,7 @@ local function options_of(random)
     compression = random:int(0, 2),
     point_index = random:int(0, 1) == 1,
     background_threads = random:int(1, 2),
+    log_ahead = random:int(0, 1) == 1,
   }
 end
 
@@ -80,7 +81,8 @@ local function live(files, options, random, from)
   local result = { attempted = from - 1, acked = from - 1, synced = from - 1, seq = 0 }
   local db = store.open(files._p, "/db", options)
   if db then
-    result = crash.run(db, from, from + random:int(1, 300), random:pick { 1, 7, 50, 100000 })
+    result = crash.run(db, from, from + random:int(1, 300), random:pick { 1, 7, 50, 100000 },
+      random:pick { 97, 97, 1000 })
     local hold = random:int(0, 1) == 1
     if hold and db:stats().health == 2 then
       assert(not db:put("never", "x"), "a read-only store acknowledges nothing")
