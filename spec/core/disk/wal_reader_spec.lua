@@ -340,9 +340,9 @@ describe("disk.wal_reader", function()
   it("refuses a begin record behind another record", function()
     local begin = { type = lib.RECORD_BEGIN, payload = ("\0"):rep(24), number = NUMBER, count = 0 }
     begin.offset = wal.HEADER
-    local first = wal.record(begin)
-    begin.offset = wal.HEADER + #first
-    dir:put(NAME, wal.header { number = NUMBER } .. first .. wal.record(begin))
+    local earlier = wal.record(begin)
+    begin.offset = wal.HEADER + #earlier
+    dir:put(NAME, wal.header { number = NUMBER } .. earlier .. wal.record(begin))
 
     local got = assert(wal.read(dir, NUMBER))
 
