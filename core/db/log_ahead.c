@@ -81,11 +81,11 @@ static void step_hint(struct log_ahead *ahead) NO_THREAD_CHECK
 {
     struct wal_writer *wal = ahead->hinted;
     uint64_t from = ahead->hint_from;
-    uint64_t upto = ahead->hint_upto;
+    uint64_t limit = ahead->hint_limit;
     ahead->hinted = NULL;
     ahead->is_hinting = true;
     mutex_unlock(&ahead->mu);
-    wal_writer_write_behind(wal, from, upto);
+    wal_writer_write_behind(wal, from, limit);
     mutex_lock(&ahead->mu);
     ahead->is_hinting = false;
     cond_broadcast(&ahead->done);
@@ -255,13 +255,13 @@ void log_ahead_dropped(struct loam_db *db)
     }
 }
 
-void log_ahead_hint(struct loam_db *db, uint64_t from, uint64_t upto)
+void log_ahead_hint(struct loam_db *db, uint64_t from, uint64_t limit)
 {
     struct log_ahead *ahead = &db->ahead;
     mutex_lock(&ahead->mu);
     /* One that was not yet done is done along. */
     ahead->hint_from = ahead->hinted == NULL ? from : ahead->hint_from;
-    ahead->hint_upto = upto;
+    ahead->hint_limit = limit;
     ahead->hinted = db->commit.wal;
     cond_signal(&ahead->wake);
     mutex_unlock(&ahead->mu);

@@ -44,7 +44,7 @@ struct log_ahead {
     /* Write-out of the log that is written. */
     struct wal_writer *hinted PROTECTED_BY(mu); /* Borrowed; NULL = nothing to do. */
     uint64_t hint_from PROTECTED_BY(mu);
-    uint64_t hint_upto PROTECTED_BY(mu);
+    uint64_t hint_limit PROTECTED_BY(mu);
 
     bool is_making PROTECTED_BY(mu);
     bool is_sealing PROTECTED_BY(mu);
@@ -76,9 +76,9 @@ NODISCARD int log_ahead_settle(struct loam_db *db, struct loam_error *err);
 NODISCARD int
 log_ahead_drop(struct loam_db *db, struct manifest_edit *edit, struct loam_error *err);
 void log_ahead_dropped(struct loam_db *db);
-/* [from, upto) of the leader's log may be written out; before a log is closed, hints end with
+/* [from, limit) of the leader's log may be written out; before a log is closed, hints end with
  * log_ahead_unhint(). Leader. */
-void log_ahead_hint(struct loam_db *db, uint64_t from, uint64_t upto);
+void log_ahead_hint(struct loam_db *db, uint64_t from, uint64_t limit);
 void log_ahead_unhint(struct loam_db *db);
 /* Without a thread: makes the log that is wanted. Leader. */
 void log_ahead_step(struct loam_db *db);

@@ -292,14 +292,14 @@ bool wal_writer_is_mapped(const struct wal_writer *writer)
     return writer->is_mapped;
 }
 
-void wal_writer_let_go(struct wal_writer *writer, uint64_t from, uint64_t upto)
+void wal_writer_let_go(struct wal_writer *writer, uint64_t from, uint64_t limit)
 {
-    env_let_go(writer->file, from, upto - from);
+    env_let_go(writer->file, from, limit - from);
 }
 
-void wal_writer_write_behind(struct wal_writer *writer, uint64_t from, uint64_t upto)
+void wal_writer_write_behind(struct wal_writer *writer, uint64_t from, uint64_t limit)
 {
-    env_write_behind(writer->file, from, upto - from);
+    env_write_behind(writer->file, from, limit - from);
 }
 
 uint64_t wal_writer_size(const struct wal_writer *writer)

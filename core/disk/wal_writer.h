@@ -72,10 +72,11 @@ bool wal_writer_is_spent(const struct wal_writer *writer);
 bool wal_writer_is_empty(const struct wal_writer *writer);
 /* Whether its space is reserved and mapped, so that writing to it cannot fail for want of space. */
 bool wal_writer_is_mapped(const struct wal_writer *writer);
-/* The pages of [from, upto) need not stay in this process's memory; their bytes stay. Owner. */
-void wal_writer_let_go(struct wal_writer *writer, uint64_t from, uint64_t upto);
-/* Starts write-out of [from, upto) without waiting. Thread: any, while nobody closes the writer. */
-void wal_writer_write_behind(struct wal_writer *writer, uint64_t from, uint64_t upto);
+/* The pages of [from, limit) need not stay in this process's memory; their bytes stay. Owner. */
+void wal_writer_let_go(struct wal_writer *writer, uint64_t from, uint64_t limit);
+/* Starts write-out of [from, limit) without waiting. Thread: any, while nobody closes the writer.
+ */
+void wal_writer_write_behind(struct wal_writer *writer, uint64_t from, uint64_t limit);
 /* Bytes written so far, and of those known durable. */
 uint64_t wal_writer_size(const struct wal_writer *writer);
 uint64_t wal_writer_durable(const struct wal_writer *writer);
