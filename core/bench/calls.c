@@ -91,12 +91,14 @@ struct copier {
     bench_seen *seen;
     char *kept[KEPT_COPIES]; /* A ring of owned texts. */
     unsigned at;
+    int rc; /* NO_MEMORY once there was none. */
 };
 
 static bool keep(struct copier *copier, const char *data, size_t size)
 {
     char *copy = malloc(size + 1);
     if (copy == NULL) {
+        copier->rc = LOAM_NO_MEMORY;
         return false;
     }
     memcpy(copy, data, size);
@@ -121,7 +123,7 @@ int bench_scan_copies(loam_db *db, bench_seen *seen)
     for (size_t i = 0; i < KEPT_COPIES; i++) {
         free(copier.kept[i]);
     }
-    return rc;
+    return rc == LOAM_OK ? copier.rc : rc;
 }
 
 struct gatherer {
