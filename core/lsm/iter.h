@@ -56,6 +56,8 @@ struct iter_ops {
      * is another one; else it is not called again. Several iterators that take their steps in turn
      * wait once for the memory of all. */
     bool (*aim)(struct iter *iter, struct slice key, uint64_t seq, unsigned round);
+    /* NULL, or a better way to iter_next_key() than steps and a seek. */
+    void (*next_key)(struct iter *iter, struct slice key);
 };
 
 struct iter {
@@ -102,6 +104,28 @@ static inline void iter_skip(struct iter *iter, uint32_t row_index)
 static inline bool iter_aim(struct iter *iter, struct slice key, uint64_t seq, unsigned round)
 {
     return iter->ops->aim != NULL && iter->ops->aim(iter, key, seq, round);
+}
+
+/* Versions stepped over before a seek leaves them: a step to a row of a memtable is a cache miss,
+ * the way down its tree has just been gone. */
+#define ITER_VERSION_STEPS 2u
+
+/* Leaves the versions of `key`, on one of which the iterator stands, forward: to the first entry of
+ * another key. The key's bytes are the caller's. */
+static inline void iter_next_key(struct iter *iter, struct slice key)
+{
+    if (iter->ops->next_key != NULL) {
+        iter->ops->next_key(iter, key);
+        return;
+    }
+    unsigned steps = 0;
+    do {
+        if (steps++ == ITER_VERSION_STEPS) {
+            iter_seek(iter, key, 0);
+            return;
+        }
+        iter_next(iter);
+    } while (iter->is_valid && slice_equal(iter->entry.key, key));
 }
 static inline void iter_free(struct iter *iter)
 {

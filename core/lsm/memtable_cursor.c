@@ -73,6 +73,12 @@ struct memtable_node *memtable_cursor_seek(struct memtable_cursor *cursor,
     cursor->at = at;
     struct memtable_node *before = at == 0 ? NULL : entry_of(cursor->leaf, at - 1);
     __builtin_prefetch(before);
+    const struct index_node *right =
+        atomic_load_explicit(&cursor->leaf->right, memory_order_acquire);
+    if (at == count_of(cursor->leaf) && right != NULL) {
+        cursor->leaf = right; /* Where the row behind the position stands. */
+        cursor->at = 0;
+    }
     for (; cursor->ahead < AHEAD_FIRST; cursor->ahead++) {
         prefetch_ahead(cursor, cursor->ahead);
     }
@@ -93,6 +99,36 @@ bool memtable_cursor_aim(struct memtable_cursor *cursor,
         cursor->aimed == NULL ? NULL : memtable_index_step(index, cursor->aimed, key, seq);
     cursor->aimed = next == NULL ? cursor->aimed : next;
     return next != NULL;
+}
+
+bool memtable_cursor_leave(struct memtable_cursor *cursor,
+                           const struct memtable_node **node,
+                           struct slice key)
+{
+    const struct index_node *leaf = cursor->leaf;
+    uint32_t count = leaf == NULL ? 0 : count_of(leaf);
+    uint32_t at = cursor->at;
+    if (at >= count || entry_of(leaf, at) != *node || !prefix_is_key(leaf, key)) {
+        return true;
+    }
+    uint64_t prefix = prefix_of(leaf, at);
+    uint32_t behind = at + 1;
+    while (behind < count && prefix_of(leaf, behind) == prefix) {
+        behind++;
+    }
+    if (behind > at + 1 && behind == count) {
+        return false;
+    }
+    if (behind > at + 1) {
+        /* That row's link leads on, should the next row have come in between. */
+        *node = entry_of(leaf, behind - 1);
+        __builtin_prefetch(*node);
+        cursor->at = behind - 1;
+        for (cursor->ahead = 1; cursor->ahead <= AHEAD_FIRST; cursor->ahead++) {
+            prefetch_ahead(cursor, cursor->ahead);
+        }
+    }
+    return true;
 }
 
 void memtable_cursor_next(struct memtable_cursor *cursor)

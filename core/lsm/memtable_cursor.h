@@ -25,6 +25,11 @@ bool memtable_cursor_aim(struct memtable_cursor *cursor,
                          struct slice key,
                          uint64_t seq,
                          bool is_first);
+/* *node, on which the scan stands, becomes the last version of its key that the leaf has, as far as
+ * the cursor knows; it goes along. Returns false when the leaf ends before the versions do. */
+bool memtable_cursor_leave(struct memtable_cursor *cursor,
+                           const struct memtable_node **node,
+                           struct slice key);
 /* The scan goes one row forward. */
 void memtable_cursor_next(struct memtable_cursor *cursor);
 

@@ -74,6 +74,22 @@ static void iter_do_next(struct iter *iter)
     stand_on(self(iter), node_next(self(iter)->node));
 }
 
+/* The tree tells how many versions a leaf has of the key, so none but the last is looked at. */
+static void iter_do_next_key(struct iter *iter, struct slice key)
+{
+    struct memtable_iter *it = self(iter);
+    unsigned steps = 0;
+    do {
+        const struct memtable_node *last = it->node;
+        if (steps++ == ITER_VERSION_STEPS || !memtable_cursor_leave(&it->cursor, &last, key)) {
+            iter_do_seek(iter, key, 0);
+            return;
+        }
+        memtable_cursor_next(&it->cursor);
+        stand_on(it, node_next(last));
+    } while (iter->is_valid && slice_equal(iter->entry.key, key));
+}
+
 static void iter_do_prev(struct iter *iter)
 {
     PRE(iter->is_valid);
@@ -101,6 +117,7 @@ static const struct iter_ops memtable_iter_ops = {
     .prev = iter_do_prev,
     .free = iter_do_free,
     .aim = iter_do_aim,
+    .next_key = iter_do_next_key,
 };
 
 void memtable_iter_init(struct memtable_iter *it, const struct memtable *memtable)

@@ -68,10 +68,12 @@ static inline uint32_t prefix_lower(const struct index_node *node, uint32_t coun
     return base + (count == 1 && prefix_of(node, base) < prefix);
 }
 
-/* Whether entries with the prefix of this key have this key. */
+/* Whether entries with the prefix of this key have this key. Not told of the empty one, which has
+ * the size of the head. */
 static inline bool prefix_is_key(const struct index_node *node, struct slice key)
 {
-    return key.size == atomic_load_explicit(&node->key_size, memory_order_relaxed) &&
+    return key.size > 0 &&
+           key.size == atomic_load_explicit(&node->key_size, memory_order_relaxed) &&
            key.size <= skip_of(node) + sizeof(uint64_t);
 }
 

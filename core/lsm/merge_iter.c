@@ -300,6 +300,27 @@ static void do_prev(struct iter *iter)
     move(self(iter), true);
 }
 
+/* Each child that stands on the key leaves it in its own way. */
+static void do_next_key(struct iter *iter, struct slice key)
+{
+    struct merge_iter *it = self(iter);
+    const struct iter *child = NULL;
+    do {
+        bool is_turn = it->is_reverse;
+        if (UNLIKELY(is_turn)) {
+            turn(it, false);
+        }
+        child = it->heap[0].child;
+        iter_next_key(it->heap[0].child, key);
+        if (UNLIKELY(is_turn)) {
+            rebuild(it);
+        } else {
+            settle(it);
+        }
+        /* When one that has left the key is still first, none is left on it. */
+    } while (iter->is_valid && it->heap[0].child != child && slice_equal(iter->entry.key, key));
+}
+
 /* Up to the second child's row nothing comes between the first child's rows. */
 static bool do_stretch(struct iter *iter, struct iter_stretch *out)
 {
@@ -342,6 +363,7 @@ static const struct iter_ops merge_iter_ops = {
     .free = do_free,
     .stretch = do_stretch,
     .skip = do_skip,
+    .next_key = do_next_key,
 };
 
 void merge_iter_init(struct merge_iter *it)

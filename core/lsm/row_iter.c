@@ -17,9 +17,7 @@
 #include "base/limits.h"
 #include "disk/block.h"
 
-/* Versions stepped over before a seek leaves them: a step to a row of a memtable is a cache miss,
- * the way down its tree has just been gone. */
-#define STEP_MAX 2u
+#define STEP_MAX ITER_VERSION_STEPS /* Also of those that are too new. */
 
 void row_iter_init(struct row_iter *it, struct iter *source, uint64_t seq, uint64_t now_ms)
 {
@@ -69,8 +67,8 @@ static inline bool is_hidden(const struct row_iter *it, const struct entry *entr
     return entry->kind == ENTRY_DELETE || entry_is_expired(entry, it->now_ms);
 }
 
-/* Finds the next row from where the source stands. has_skip: versions of it->key are not wanted. */
-static void find_forward(struct row_iter *it, bool has_skip)
+/* Finds the next row from where the source stands. */
+static void find_forward(struct row_iter *it)
 {
     struct iter *source = it->source;
     unsigned steps = 0;
@@ -80,30 +78,25 @@ static void find_forward(struct row_iter *it, bool has_skip)
         if (it->has_upper && slice_cmp(entry->key, it->upper) >= 0) {
             break;
         }
-        bool is_skipped = has_skip && slice_equal(entry->key, buf_slice(&it->key));
-        if (!is_skipped && entry->seq <= it->seq) {
-            if (LIKELY(!is_hidden(it, entry))) {
-                it->entry = *entry;
-                it->is_valid = true;
-                return;
-            }
-            is_skipped = has_skip = true;
-            steps = 0;
-            if (!copy(it, &it->key, entry->key)) {
-                return;
-            }
+        bool is_new = entry->seq > it->seq;
+        if (LIKELY(!is_new && !is_hidden(it, entry))) {
+            it->entry = *entry;
+            it->is_valid = true;
+            return;
         }
-        if (++steps <= STEP_MAX) {
+        if (is_new && ++steps <= STEP_MAX) {
             iter_next(source);
             continue;
         }
-        /* Leaves the versions of a skipped key, or those that are too new. */
         steps = 0;
-        if (!is_skipped && !copy(it, &it->key, entry->key)) {
+        if (!copy(it, &it->key, entry->key)) {
             return;
         }
-        has_skip = is_skipped;
-        iter_seek(source, buf_slice(&it->key), is_skipped ? 0 : it->seq);
+        if (is_new) {
+            iter_seek(source, buf_slice(&it->key), it->seq);
+        } else {
+            iter_next_key(source, buf_slice(&it->key));
+        }
     }
     stop(it);
 }
@@ -202,7 +195,7 @@ void row_iter_first(struct row_iter *it)
     } else {
         iter_first(it->source);
     }
-    find_forward(it, false);
+    find_forward(it);
 }
 
 void row_iter_last(struct row_iter *it)
@@ -227,7 +220,7 @@ void row_iter_seek(struct row_iter *it, struct slice key)
         key = it->lower;
     }
     iter_seek(it->source, key, SEQ_MAX);
-    find_forward(it, false);
+    find_forward(it);
 }
 
 void row_iter_seek_before(struct row_iter *it, struct slice key)
@@ -251,9 +244,9 @@ void row_iter_next(struct row_iter *it)
         if (!copy(it, &it->key, it->entry.key)) {
             return;
         }
-        iter_next(it->source);
+        iter_next_key(it->source, buf_slice(&it->key));
     }
-    find_forward(it, true);
+    find_forward(it);
 }
 
 void row_iter_prev(struct row_iter *it)
@@ -291,7 +284,10 @@ void row_iter_pass(struct row_iter *it, const struct block *block, uint32_t row_
         return;
     }
     iter_skip(it->source, row_index + 1);
-    find_forward(it, true);
+    if (it->source->is_valid && slice_equal(it->source->entry.key, buf_slice(&it->key))) {
+        iter_next_key(it->source, buf_slice(&it->key)); /* Versions in another place. */
+    }
+    find_forward(it);
 }
 
 void row_iter_skip(struct row_iter *it, uint32_t row_index)

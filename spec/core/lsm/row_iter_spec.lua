@@ -203,6 +203,27 @@ describe("lsm.row_iter", function()
     assert.same({ "c@502", "b@500", "a@501" }, collect(true))
   end)
 
+  -- A leaf of a memtable's tree holds thirty rows: groups end within one, with one, far behind one.
+  it("goes from key to key however many versions each has, in several sources", function()
+    for _, count in ipairs { 1, 2, 3, 14, 15, 16, 29, 30, 31, 100 } do
+      close()
+      open(3)
+      local seq, newest = 0, {}
+      for key = 10, 40 do
+        for version = 1, key % 3 == 0 and 1 or count do
+          seq = seq + 1
+          local name = ("k%02d"):format(key)
+          entries.insert(memtables[1 + (key + version) % 3], entries.row(name, seq))
+          newest[key - 9] = name .. "@" .. seq
+        end
+      end
+
+      read(seq)
+
+      assert.same(newest, collect(false))
+    end
+  end)
+
   it("turns on every row of a group", function()
     for seq = 1, 60 do
       entries.insert(memtables[1], entries.row(("k%d"):format(seq % 3), seq))
