@@ -9,7 +9,7 @@
 #include "base/attrs.h"
 #include "bench/gen.h"
 
-enum { KEPT_COPIES = 512 };
+enum { KEPT_COPIES = 512 }; /* Key and value of 256 rows. */
 
 int bench_put_all(loam_db *db, const loam_slice *keys, const loam_slice *values, size_t count)
 {
