@@ -16,6 +16,9 @@ uint64_t checksum_64(const void *data, size_t size, uint64_t seed)
 uint64_t checksum_64_joined(struct slice first, struct slice second, uint64_t seed)
 {
     XXH3_state_t state;
+    /* The reset looks at what was there before: a state that seems to have this seed keeps its
+     * secret. */
+    XXH3_INITSTATE(&state);
     (void)XXH3_64bits_reset_withSeed(&state, seed);
     (void)XXH3_64bits_update(&state, first.data, first.size);
     (void)XXH3_64bits_update(&state, second.data, second.size);

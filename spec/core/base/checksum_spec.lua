@@ -54,4 +54,18 @@ describe("base.checksum", function()
 
     assert.is_true(sum == lib.checksum_64(data, #data, 0))
   end)
+
+  it("gives two pieces the sum of the whole", function()
+    local random = seed.new()
+    local first, second = ffi.new("struct slice"), ffi.new("struct slice")
+    for _ = 1, 2000 do
+      local a, b = random:bytes(random:int(0, 60)), random:bytes(random:int(0, 3000))
+      local given = random:int(0, 3)
+      first.data, first.size, second.data, second.size = a, #a, b, #b
+
+      local sum = lib.checksum_64_joined(first, second, given)
+
+      assert.is_true(sum == lib.checksum_64(a .. b, #a + #b, given))
+    end
+  end)
 end)
