@@ -47,6 +47,11 @@ function mounts.detach(base)
   process.await("umount of " .. point, 10000, function()
     return shell.script("umount " .. point).status == 0
   end)
+  -- Whoever copied the table of mounts meanwhile holds the file system, and mounting it again would
+  -- give the one that was shut down. Its loop device goes with the last of them.
+  process.await("release of " .. base .. "/img", 10000, function()
+    return shell.script(("losetup -j %s/img"):format(base)).out == ""
+  end)
   for index, other in ipairs(mounted) do
     if other == point then
       table.remove(mounted, index)
