@@ -195,10 +195,11 @@ int loam_scan_open(loam_db *db,
                    loam_error *err)
 {
     TRY(db_check_open(db, err));
-    struct loam_scan *scan = mem_zalloc(1, sizeof(*scan));
+    struct loam_scan *scan = mem_alloc(sizeof(*scan));
     if (scan == NULL) {
         return mem_fail(err, sizeof(*scan));
     }
+    memset(scan, 0, offsetof(struct loam_scan, rows));
     scan->db = db;
     merge_iter_init(&scan->merge);
     scan->merge.iter.err = &scan->err;

@@ -41,12 +41,14 @@ struct loam_scan {
     uint64_t limit_left; /* Rows; UINT64_MAX = no limit. */
     uint64_t bytes_left; /* UINT64_MAX = no limit. */
     /* The block handed out. */
-    struct loam_row rows[SCAN_ROWS];
     size_t row_count;
-    size_t row_bytes;              /* Keys and values of the rows. */
-    struct loam_buffer bytes;      /* Keys of the rows, and values that stand in no pinned block. */
-    struct block *pins[SCAN_ROWS]; /* Referenced: blocks in which values of the rows stand. */
+    size_t row_bytes;         /* Keys and values of the rows. */
+    struct loam_buffer bytes; /* Keys of the rows, and values that stand in no pinned block. */
     size_t pin_count;
+    /* As far as the counts say; never cleared, for clearing them would cost more than a short scan.
+     */
+    struct loam_row rows[SCAN_ROWS];
+    struct block *pins[SCAN_ROWS]; /* Referenced: blocks in which values of the rows stand. */
 };
 
 /* Sets lower and upper: the bounds of the bucket, narrowed by the range. Errors: TOO_LARGE,
