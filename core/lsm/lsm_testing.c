@@ -12,6 +12,8 @@
 #include "base/memory.h"
 #include "base/thread.h"
 #include "disk/table_reader.h"
+#include "lsm/memtable_impl.h"
+#include "lsm/memtable_tree.h"
 
 #define RACE_KEY_SIZE   16u
 #define RACE_THREAD_MAX 16
@@ -227,6 +229,39 @@ static int race_walk(struct race_reader *reader, uint64_t published)
     return LOAM_OK;
 }
 
+/* Goes from key to key: each must show its newest published version first. */
+static int race_leave(struct race_reader *reader, uint64_t published)
+{
+    struct race *race = reader->race;
+    struct memtable_iter it;
+    memtable_iter_init(&it, race->memtable);
+    char from[RACE_KEY_SIZE];
+    uint64_t seq = 1 + race_mix(reader->state++) % published;
+    iter_seek(&it.iter, race_key(race_key_number(race, seq), from), published);
+    for (int step = 0; step < RACE_STEPS && it.iter.is_valid; step++) {
+        char bytes[RACE_KEY_SIZE];
+        struct slice key = slice_make(bytes, it.iter.entry.key.size);
+        INV(key.size <= RACE_KEY_SIZE);
+        memcpy(bytes, it.iter.entry.key.data, key.size);
+        iter_next_key(&it.iter, key);
+        while (it.iter.is_valid && it.iter.entry.seq > published) {
+            iter_next(&it.iter);
+        }
+        if (!it.iter.is_valid) {
+            break;
+        }
+        struct entry shown = it.iter.entry;
+        struct entry newest;
+        uint64_t hash = table_key_hash(shown.key);
+        if (!memtable_get(race->memtable, shown.key, hash, published, &newest) ||
+            newest.seq != shown.seq) {
+            return fail(&reader->err, LOAM_CORRUPT, "row %" PRIu64 " hides a newer one", shown.seq);
+        }
+    }
+    iter_free(&it.iter);
+    return LOAM_OK;
+}
+
 static void *race_read(void *argument)
 {
     struct race_reader *reader = argument;
@@ -242,6 +277,9 @@ static void *race_read(void *argument)
         rc = race_get(reader, published);
         if (rc == LOAM_OK) {
             rc = race_walk(reader, published);
+        }
+        if (rc == LOAM_OK) {
+            rc = race_leave(reader, published);
         }
         epoch_exit();
     }
@@ -263,6 +301,24 @@ static int race_write(struct race *race, struct loam_error *err)
         atomic_store_explicit(&race->published, seq, memory_order_release);
     }
     return LOAM_OK;
+}
+
+uint64_t testing_memtable_torn(struct memtable *memtable, uint32_t at)
+{
+    struct index_node *leaf = root_of(&memtable->index);
+    PRE(leaf->level == 0 && at > 0 && at < count_of(leaf));
+    uint64_t prefix = prefix_of(leaf, at);
+    struct memtable_iter it;
+    memtable_iter_init(&it, memtable);
+    iter_first(&it.iter);
+    PRE(it.iter.is_valid);
+    struct slice key = it.iter.entry.key; /* A row stays where it is. */
+    atomic_store_explicit(&leaf->prefix[at], prefix_of(leaf, at - 1), memory_order_relaxed);
+    iter_next_key(&it.iter, key);
+    atomic_store_explicit(&leaf->prefix[at], prefix, memory_order_relaxed);
+    uint64_t seq = it.iter.is_valid ? it.iter.entry.seq : 0;
+    iter_free(&it.iter);
+    return seq;
 }
 
 int testing_memtable_race(

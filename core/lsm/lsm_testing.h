@@ -17,6 +17,10 @@ void testing_memtable_iter_free(struct iter *iter);
  * moves. Released with testing_failing_iter_free(). NULL when out of memory. */
 struct iter *testing_failing_iter_new(struct iter *source, uint64_t moves);
 void testing_failing_iter_free(struct iter *iter);
+/* The sequence of the row that an iterator shows when it leaves the first key while a writer stands
+ * still in the middle of moving the entries of the only leaf: it has written the prefix of entry
+ * `at`, but not yet the entry. 0: none. */
+uint64_t testing_memtable_torn(struct memtable *memtable, uint32_t at);
 /*
  * One writer inserts `row_count` rows of `key_count` different keys in random order while
  * `reader_count` threads get and iterate at what is published, and check what they see: every row

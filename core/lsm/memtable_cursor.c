@@ -120,9 +120,13 @@ bool memtable_cursor_leave(struct memtable_cursor *cursor,
         return false;
     }
     if (behind > at + 1) {
-        /* That row's link leads on, should the next row have come in between. */
-        *node = entry_of(leaf, behind - 1);
-        __builtin_prefetch(*node);
+        /* A writer that moves entries writes the prefix first: the row may be one of the key behind
+         * it, whose newest version would then be passed over. Its own key decides. */
+        const struct memtable_node *last = entry_of(leaf, behind - 1);
+        if (!slice_equal(node_key(last), key)) {
+            return true;
+        }
+        *node = last;
         cursor->at = behind - 1;
         for (cursor->ahead = 1; cursor->ahead <= AHEAD_FIRST; cursor->ahead++) {
             prefetch_ahead(cursor, cursor->ahead);

@@ -241,6 +241,16 @@ describe("lsm.memtable", function()
     assert.equal(10000 - 77, get(memtable, "d00000077", SEQ_MAX).seq)
   end)
 
+  it("shows the newest version of the next key while a writer moves entries", function()
+    for seq, key in ipairs { "k", "k", "k", "m", "m" } do
+      insert(memtable, row(key, seq))
+    end
+
+    for at = 1, 4 do
+      assert.equal(5, tonumber(lib.testing_memtable_torn(memtable, at)))
+    end
+  end)
+
   it("is read rightly while it is written #slow", function()
     for _, key_count in ipairs { 20, 3000, 1000000 } do
       local rc = lib.testing_memtable_race(20000, key_count, 3, seed.value, err)
