@@ -72,6 +72,7 @@ static void fill_structure(const struct read_state *state, struct loam_stats *ou
     uint64_t rows = memtable_count(state->active);
     uint64_t deletes = memtable_delete_count(state->active);
     out->memtable_bytes = memtable_bytes(state->active);
+    out->wal_number = memtable_log_number(state->active); /* One made ahead is newer. */
     for (size_t i = 0; i < state->immutable_count; i++) {
         rows += memtable_count(state->immutable[i]);
         deletes += memtable_delete_count(state->immutable[i]);
@@ -99,7 +100,6 @@ static void fill_logs(struct loam_db *db, struct loam_stats *out)
     out->wal_count = count;
     if (count > 0 && count <= LIVE_LOGS_MAX) {
         out->oldest_wal_number = logs[0];
-        out->wal_number = logs[count - 1];
     }
     out->wal_bytes = out->memtable_bytes + out->immutable_bytes;
 }
