@@ -224,8 +224,8 @@ static void flush_waiting(struct loam_db *db) NO_THREAD_CHECK
         bytes += memtable_bytes(state->immutable[i]);
     }
     struct loam_error err = {0};
-    /* No table may be newer than the logs: settled first. Before all: once the tables are
-     * installed, nothing may keep the memtables in the list. */
+    /* Made before anything else: once the tables are installed, nothing may keep the memtables in
+     * the list. And the logs are settled first: no table is made of rows whose log may be lost. */
     struct read_state *next = state_alloc();
     int rc = next == NULL ? mem_fail(&err, sizeof(*next)) : log_ahead_settle(db, &err);
     if (rc == LOAM_OK) {

@@ -11,7 +11,7 @@
  * written before and synced, and from then on the log is spent: it can be sealed, and takes no
  * other record. A failed sync, or a write that cannot be taken back, poisons the writer: every
  * later call returns the first error. Never appends to an existing file. Thread: owner (the commit
- * leader).
+ * leader, then whoever seals it).
  */
 #ifndef LOAM_DISK_WAL_WRITER_H
 #define LOAM_DISK_WAL_WRITER_H
